@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them.
+#
+#   ctest/test.sh [STAGE...]     stages: rust doc c conformance interop (all when none is named)
+#
+# FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
+# against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
+
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+exec </dev/null
+cd "$root"
+
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(rust doc c conformance interop)
+library=${FERROZMQ_LIB:-}
+include=${FERROZMQ_INCLUDE:-$root/include}
+work=$target/ctest
+summary=()
+failed=0
+
+main() {
+    mkdir -p "$work"
+    local stage
+    for stage in "${stages[@]}"; do
+        declare -F "stage_$stage" >/dev/null || fail "no stage $stage"
+    done
+    title "what the tests need"
+    packages g++ pkg-config cmake libzmq5 libzmq3-dev
+    nextest=
+    has_nextest && nextest=1
+    cargo --version
+    [ -n "$nextest" ] && cargo nextest --version | head -n 1
+    build
+    for stage in "${stages[@]}"; do
+        title "$stage"
+        "stage_$stage"
+    done
+    title "summary"
+    printf '%s\n' "${summary[@]}"
+    [ $failed = 0 ] || fail "see above"
+}
+
+has_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return 0
+    echo "installing cargo-nextest (minutes; without it cargo test does the work)"
+    timeout 900 cargo install cargo-nextest --locked >"$work/nextest.log" 2>&1 && return 0
+    echo "cargo-nextest cannot be installed: $(tail -n 1 "$work/nextest.log")"
+    return 1
+}
+
+build() {
+    if [ -z "$library" ]; then
+        title "the library"
+        cargo build --release || fail "it does not build"
+        library=$target/release/libzmq.so
+    fi
+    export FERROZMQ_LIB
+    FERROZMQ_LIB=$(readlink -f "$library")
+    link_library "$FERROZMQ_LIB" "$work/lib"
+}
+
+# Unit tests and integration tests, but for those that have a stage of their own.
+stage_rust() {
+    local name names=()
+    for name in $(integration_tests); do
+        case $name in conformance | interop*) ;; *) names+=(--test "$name") ;; esac
+    done
+    run_tests rust 900 --lib ${names[@]+"${names[@]}"}
+}
+
+stage_doc() {
+    run doc 300 cargo test --doc
+}
+
+stage_conformance() {
+    run conformance 1200 cargo test --test conformance
+}
+
+stage_interop() {
+    local name names=()
+    for name in $(integration_tests); do
+        case $name in interop*) names+=(--test "$name") ;; esac
+    done
+    run_tests interop 600 "${names[@]}"
+}
+
+# The C and C++ programs of this folder, each a test of its own: 0 is passed, 77 skipped.
+stage_c() {
+    local source name status passed=0 bad=() skipped=0
+    for source in ctest/*.c ctest/*.cpp; do
+        [ -e "$source" ] || continue
+        name=$(basename "${source%.*}")
+        status=0
+        build_c "$source" "$work/$name" && run_c "$work/$name" || status=$?
+        case $status in
+        0) passed=$((passed + 1)) && echo "passed   $name" ;;
+        77) skipped=$((skipped + 1)) && echo "skipped  $name: $(tail -n 1 "$work/$name.log")" ;;
+        *)
+            bad+=("$name")
+            echo "FAILED   $name (status $status$([ $status != 124 ] || echo ', did not end in time'))"
+            tail -n 40 "$work/$name.log" | sed 's/^/    /'
+            ;;
+        esac
+    done
+    note c "$passed passed, ${#bad[@]} failed, $skipped skipped${bad[*]:+ (failed: ${bad[*]})}"
+    [ ${#bad[@]} = 0 ] || failed=1
+}
+
+build_c() { # SOURCE PROGRAM
+    local compiler=(gcc -std=gnu99)
+    case $1 in *.cpp) compiler=(g++ -std=c++11) ;; esac
+    "${compiler[@]}" -Wall -Wextra -O1 -g -pthread -I "$include" -I ctest "$1" -o "$2" -L "$work/lib" -lzmq \
+        >"$2.log" 2>&1
+}
+
+run_c() { # PROGRAM
+    local scratch status=0
+    scratch=$(mktemp -d)
+    check_loaded "$1" "$work/lib" "$FERROZMQ_LIB"
+    (cd "$scratch" && TMPDIR=$scratch LD_LIBRARY_PATH=$work/lib timeout --kill-after=5 120 "$1") >"$1.log" 2>&1 || status=$?
+    rm -rf "$scratch"
+    return $status
+}
+
+integration_tests() {
+    local file
+    for file in tests/*.rs; do
+        basename "$file" .rs
+    done
+}
+
+run_tests() { # STAGE SECONDS ARGUMENT...
+    local stage=$1 seconds=$2
+    shift 2
+    if [ -n "$nextest" ]; then
+        run "$stage" "$seconds" cargo nextest run --no-fail-fast "$@"
+    else
+        run "$stage" "$seconds" cargo test --no-fail-fast "$@"
+    fi
+}
+
+# Runs one stage's command, shows its output and reads the counts from it.
+run() { # STAGE SECONDS COMMAND...
+    local stage=$1 seconds=$2 status=0 log=$work/$1.log
+    shift 2
+    timeout --kill-after=10 "$seconds" "$@" 2>&1 | tee "$log" || status=$?
+    [ $status != 124 ] || echo "the stage did not end within $seconds s"
+    note "$stage" "$(counts "$log")$([ $status = 0 ] || echo " (status $status)")"
+    [ $status = 0 ] || failed=1
+}
+
+# "N passed, N failed, N skipped" from what cargo nextest or cargo test printed.
+counts() {
+    sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
+        function of(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
+        /^ *Summary \[/ || /^test result: / {
+            passed += of("passed"); bad += of("failed") + of("timed out"); skipped += of("skipped") + of("ignored")
+        }
+        END { printf "%d passed, %d failed, %d skipped", passed, bad, skipped }'
+}
+
+note() {
+    summary+=("$(printf '%-12s %s' "$1" "$2")")
+}
+
+main

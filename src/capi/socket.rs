@@ -1,0 +1,188 @@
+//! Sockets: life, endpoints, and sending and receiving buffers.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+use super::{guard, ptr};
+use crate::ctx;
+use crate::message::Msg;
+use crate::socket;
+
+/// Creates a socket of one of the types ZMQ_PAIR and following.
+///
+/// Returns the socket, or NULL: EFAULT when it is no context, ETERM after zmq_ctx_shutdown, EMFILE
+/// when ZMQ_MAX_SOCKETS are open, EINVAL for an unknown type.
+/// Man page: zmq_socket.
+///
+/// # Safety
+/// Always safe: `context` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
+    guard::call(null_mut(), || {
+        ctx::lookup(ptr::handle(context))?.create_socket(r#type).map(ptr::from_handle)
+    })
+}
+
+/// Closes a socket. Returns at once; messages not yet sent are tried for ZMQ_LINGER milliseconds
+/// more. The handle is invalid from now on.
+///
+/// Returns 0, or -1: ENOTSOCK.
+/// Man page: zmq_close.
+///
+/// # Safety
+/// Always safe: `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_close(s: *mut c_void) -> c_int {
+    guard::call(-1, || socket::lookup(ptr::handle(s))?.close().map(|()| 0))
+}
+
+/// Accepts connections on an endpoint such as "tcp://127.0.0.1:5555", "ipc://name" or
+/// "inproc://name".
+///
+/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
+/// ENOCOMPATPROTO, EADDRINUSE, EADDRNOTAVAIL, ENODEV, EMTHREAD.
+/// Man page: zmq_bind.
+///
+/// # Safety
+/// `addr` is NULL or a NUL-terminated string; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_bind(s: *mut c_void, addr: *const c_char) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise.
+        let addr = unsafe { ptr::text(addr) }?;
+        socket.bind(addr).map(|()| 0)
+    })
+}
+
+/// Connects to an endpoint. The connection is made, and made again when it is lost, in the
+/// background.
+///
+/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
+/// ENOCOMPATPROTO, EMTHREAD.
+/// Man page: zmq_connect.
+///
+/// # Safety
+/// `addr` is NULL or a NUL-terminated string; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect(s: *mut c_void, addr: *const c_char) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise.
+        let addr = unsafe { ptr::text(addr) }?;
+        socket.connect(addr).map(|()| 0)
+    })
+}
+
+/// Stops accepting connections on an endpoint, named as ZMQ_LAST_ENDPOINT told it, and ends those
+/// accepted.
+///
+/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
+/// not bound.
+/// Man page: zmq_unbind.
+///
+/// # Safety
+/// `addr` is NULL or a NUL-terminated string; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_unbind(s: *mut c_void, addr: *const c_char) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise.
+        let addr = unsafe { ptr::text(addr) }?;
+        socket.unbind(addr).map(|()| 0)
+    })
+}
+
+/// Ends the connections made by zmq_connect to an endpoint; messages not yet sent are tried for
+/// ZMQ_LINGER milliseconds more.
+///
+/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
+/// not connected.
+/// Man page: zmq_disconnect.
+///
+/// # Safety
+/// `addr` is NULL or a NUL-terminated string; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_disconnect(s: *mut c_void, addr: *const c_char) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise.
+        let addr = unsafe { ptr::text(addr) }?;
+        socket.disconnect(addr).map(|()| 0)
+    })
+}
+
+/// Sends a copy of `len` bytes as one part. ZMQ_SNDMORE in `flags` says that more parts follow,
+/// ZMQ_DONTWAIT that the call must not wait.
+///
+/// Returns `len` (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT for NULL with a length, ENOMEM,
+/// and as zmq_msg_send.
+/// Man page: zmq_send.
+///
+/// # Safety
+/// `buf` is NULL or points to `len` readable bytes; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send(
+    s: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise.
+        let mut msg = Msg::copy_of(unsafe { ptr::bytes(buf, len) }?)?;
+        socket.send(&mut msg, flags).map(ptr::length)
+    })
+}
+
+/// Sends `len` bytes as one part, without a copy: they must stay as they are for ever.
+///
+/// Returns and fails as zmq_send.
+/// Man page: zmq_send_const.
+///
+/// # Safety `buf` is NULL or points to `len` bytes that stay readable and unchanged for ever; `s`
+/// is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send_const(
+    s: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard::call(-1, || {
+        let socket = socket::lookup(ptr::handle(s))?;
+        // SAFETY: the same promise; NULL with a length is refused, and constant data is never
+        // written.
+        let mut msg = unsafe {
+            ptr::bytes(buf, len)?;
+            Msg::foreign(buf.cast_mut(), len, None, null_mut())
+        }?;
+        socket.send(&mut msg, flags).map(ptr::length)
+    })
+}
+
+/// Receives one part and copies what fits to `buf`; the rest of the part is lost.
+///
+/// Returns the full size of the part in bytes (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT
+/// when `buf` is NULL while something was to be copied, and as zmq_msg_recv.
+/// Man page: zmq_recv.
+///
+/// # Safety
+/// `buf` is NULL or points to `len` writable bytes; `s` is only looked up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recv(
+    s: *mut c_void,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    guard::call(-1, || {
+        // Received in place: a message that comes as part of a result is moved once more.
+        let mut msg = Msg::new();
+        let size = socket::lookup(ptr::handle(s))?.recv_into(&mut msg, flags)?;
+        // SAFETY: the same promise.
+        unsafe { ptr::copy_out(msg.data(), buf, len) }?;
+        Ok(ptr::length(size))
+    })
+}

@@ -1,0 +1,391 @@
+//! The part of a connection that both its I/O thread and its socket's thread work: reading an
+//! established stream into the pipe. Writing is in `outbound`.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::Shared;
+use super::outbound::Encoding;
+use super::worker::{Command, Worker};
+use crate::message::Msg;
+use crate::pipe::turn::Turn;
+use crate::pipe::wire::{Batch, Item, Wire};
+use crate::pipe::{Driver, Urgency};
+use crate::reactor::{Interest, Registration};
+use crate::sync::Lock;
+use crate::sys::receive_append;
+use crate::transport::Stream;
+use crate::zmtp::command::{self, Command as Zmtp};
+use crate::zmtp::decoder::{Decoder, Framing, Malformed, Output, Stop};
+
+/// How much the I/O thread reads from one connection before it looks at the others.
+const ROUNDS: usize = 4;
+
+/// Why an established stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The peer closed it, or the network broke it (errno).
+    Broken(i32),
+    /// The peer broke the protocol: it is not connected to again.
+    Protocol,
+}
+
+/// One connection, or one connect endpoint through all its reconnections.
+pub struct Connection {
+    pub(super) wire: Arc<Wire>,
+    pub(super) worker: Arc<Worker>,
+    /// The key in the worker's table, set before anybody else sees the connection.
+    pub(super) key: AtomicUsize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) turn: Arc<Turn>,
+    pub(super) reader: Lock<Reader>,
+    /// The established stream and how to write to it.
+    pub(super) outlet: Lock<Option<(Arc<Stream>, Encoding)>>,
+    pub(super) gate: Lock<Gate>,
+    /// Something came from the peer since the I/O thread last asked (heartbeats).
+    pub(super) heard: AtomicBool,
+    /// The time to live of the peer's last PING in tenths of a second, plus one; 0 when none is new.
+    pub(super) ping_ttl: AtomicU64,
+}
+
+/// The receiving state; whoever holds its lock may read.
+#[derive(Default)]
+pub struct Reader {
+    stream: Option<Arc<Stream>>,
+    decoder: Option<Decoder>,
+    /// Parts of a message that is not complete.
+    held: Vec<Item>,
+    outputs: Vec<Output>,
+}
+
+/// Which events of the stream the I/O thread is told about.
+pub struct Gate {
+    pub(super) registration: Registration,
+    /// Reading is up to callers at the moment.
+    pub(super) taken: bool,
+    /// Reading stopped at the receive mark.
+    pub(super) paused: bool,
+    /// The kernel's buffer is full.
+    pub(super) wants_room: bool,
+    /// The stream is established (before, the session sets interests itself).
+    pub(super) open: bool,
+}
+
+impl Gate {
+    pub(super) fn new(registration: Registration) -> Gate {
+        Gate { registration, taken: false, paused: false, wants_room: false, open: false }
+    }
+
+    pub(super) fn apply(&mut self) {
+        if self.open {
+            let read = !self.taken && !self.paused;
+            // A refusal by the kernel means the descriptor is beyond use; reading it says so.
+            let _unusable = self.registration.set(Interest { read, write: self.wants_room });
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(worker: Arc<Worker>, shared: Arc<Shared>, key: usize) -> Arc<Connection> {
+        let options = &shared.options;
+        let wire = Wire::new(options.sndhwm, options.rcvhwm, options.conflates());
+        let gate = Gate::new(worker.registration(key));
+        Arc::new(Connection {
+            wire,
+            worker,
+            key: AtomicUsize::new(key),
+            turn: shared.owner.turn.clone(),
+            shared,
+            reader: Lock::default(),
+            outlet: Lock::default(),
+            gate: Lock::new(gate),
+            heard: AtomicBool::new(false),
+            ping_ttl: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn key(&self) -> usize {
+        self.key.load(Ordering::Relaxed)
+    }
+
+    /// The handshake is done: traffic begins. `early` came with the handshake's last bytes.
+    pub(super) fn open(&self, stream: &Arc<Stream>, framing: Framing, early: &[u8]) {
+        let mut decoder = Decoder::new(framing, self.shared.options.maxmsgsize);
+        decoder.preload(early);
+        let encoding = Encoding::of(framing);
+        *self.outlet.lock() = Some((stream.clone(), encoding));
+        {
+            let mut reader = self.reader.lock();
+            reader.held.clear();
+            reader.decoder = Some(decoder);
+            reader.stream = Some(stream.clone());
+        }
+        {
+            let mut queue = self.wire.send.lock();
+            queue.frames = encoding.is_plain();
+            queue.reset_head();
+            queue.link.open = true;
+            queue.link.blocked = false;
+        }
+        let mut gate = self.gate.lock();
+        gate.open = true;
+        gate.taken = false;
+        gate.paused = false;
+        gate.wants_room = false;
+        gate.apply();
+    }
+
+    /// The stream is over: nobody reads or writes it any more after this.
+    pub(super) fn shut(&self) {
+        {
+            let mut gate = self.gate.lock();
+            gate.open = false;
+            gate.taken = false;
+            gate.registration.clear();
+        }
+        {
+            let mut reader = self.reader.lock();
+            reader.stream = None;
+            reader.decoder = None;
+            reader.held.clear();
+        }
+        self.close_outlet();
+    }
+
+    /// Reads and publishes. True when messages were published.
+    pub(super) fn read(&self, by_caller: bool) -> bool {
+        let mut reader = if by_caller {
+            // Where the I/O thread is at it, it will tell.
+            match self.reader.try_lock() {
+                Some(reader) => reader,
+                None => return false,
+            }
+        } else {
+            self.reader.lock()
+        };
+        let Some(stream) = reader.stream.clone() else { return false };
+        let mut scratch = worker_scratch().take();
+        let mut published = false;
+        let mut resumed = false;
+        let rounds = if by_caller { 1 } else { ROUNDS };
+        let mut round = 0;
+        let loss = loop {
+            match self.decode(&mut reader, by_caller, &mut published) {
+                Err(_malformed) => break Some(Loss::Protocol),
+                Ok(Stop::Full) => {
+                    if self.pause() {
+                        break None;
+                    }
+                    continue;
+                }
+                Ok(Stop::Hungry) => resumed = true,
+            }
+            if round == rounds || (by_caller && published) {
+                break None;
+            }
+            round += 1;
+            let Some(decoder) = &mut reader.decoder else { break None };
+            let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
+            match receive_append(&*stream, target) {
+                Ok(0) => break Some(Loss::Broken(libc::EPIPE)),
+                Ok(_) => self.heard.store(true, Ordering::Relaxed),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Some(Loss::Broken(error.raw_os_error().unwrap_or(libc::EIO))),
+            }
+        };
+        if let Some(decoder) = &mut reader.decoder {
+            decoder.reclaim(&mut scratch);
+        }
+        worker_scratch().put(scratch);
+        if loss.is_some() {
+            // Whatever is left in the kernel is never read again, so nobody may try.
+            reader.stream = None;
+        }
+        drop(reader);
+        if let Some(loss) = loss {
+            self.lose(loss);
+        } else if resumed {
+            let mut gate = self.gate.lock();
+            if gate.paused {
+                gate.paused = false;
+                gate.apply();
+            }
+        }
+        published
+    }
+
+    /// Tells the I/O thread that the stream is over.
+    pub(super) fn lose(&self, loss: Loss) {
+        self.worker.send(Command::Lost(self.key(), loss));
+    }
+
+    /// Decodes what is at hand, up to the receive mark, and publishes whole messages.
+    fn decode(
+        &self,
+        reader: &mut Reader,
+        by_caller: bool,
+        published: &mut bool,
+    ) -> Result<Stop, Malformed> {
+        let Some(decoder) = &mut reader.decoder else { return Ok(Stop::Hungry) };
+        if !decoder.has_input() {
+            return Ok(Stop::Hungry);
+        }
+        let mut outputs = std::mem::take(&mut reader.outputs);
+        let decoded = decoder.decode(self.wire.room(), &mut outputs);
+        // Complete messages at the end of `held`, so far.
+        let (mut complete, mut messages) = (0, 0);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Frames { chunk, at, end, messages: ended } => {
+                    reader.held.push(Item::Batch(Batch { chunk, at, end }));
+                    messages += ended;
+                    if ended > 0 {
+                        complete = reader.held.len();
+                    }
+                }
+                Output::Part(msg) => {
+                    let last = !msg.more();
+                    reader.held.push(Item::Message(msg));
+                    if last {
+                        messages += 1;
+                        complete = reader.held.len();
+                    }
+                }
+                Output::Command(body) => {
+                    if let Some(msg) = self.obey(body) {
+                        reader.held.push(Item::Message(msg));
+                        messages += 1;
+                        complete = reader.held.len();
+                    }
+                }
+            }
+        }
+        reader.outputs = outputs;
+        if complete > 0 {
+            if complete == reader.held.len() {
+                self.wire.received(&mut reader.held, messages, by_caller);
+            } else {
+                let rest = reader.held.split_off(complete);
+                self.wire.received(&mut reader.held, messages, by_caller);
+                reader.held = rest;
+            }
+            *published = true;
+            let alone = messages == 1 && !decoder.has_input();
+            self.wire.eager.store(by_caller && alone, Ordering::Relaxed);
+        }
+        decoded
+    }
+
+    /// Acts on a command; subscriptions become messages for the socket.
+    fn obey(&self, body: Msg) -> Option<Msg> {
+        let (first, topic) = match command::parse(body.data()) {
+            Zmtp::Ping { ttl_tenths, context } => {
+                let mut pong = Vec::new();
+                command::push_pong(&mut pong, context);
+                self.ping_ttl.store(u64::from(ttl_tenths) + 1, Ordering::Relaxed);
+                self.wire.send.lock().push_raw(pong);
+                self.flush(Urgency::Now);
+                return None;
+            }
+            Zmtp::Subscribe(topic) => (1, topic),
+            Zmtp::Cancel(topic) => (0, topic),
+            _ => return None,
+        };
+        if !self.shared.style.publisher {
+            // The genuine library delivers the command's body where nobody can subscribe.
+            return Msg::copy_of(body.data()).ok();
+        }
+        let mut msg = Msg::with_size(topic.len() + 1).ok()?;
+        let data = msg.data_mut();
+        if let Some((head, rest)) = data.split_first_mut() {
+            *head = first;
+            rest.copy_from_slice(topic);
+        }
+        msg.set_command(true);
+        Some(msg)
+    }
+
+    /// Stops reading at the receive mark; false when there is room after all.
+    fn pause(&self) -> bool {
+        let mut gate = self.gate.lock();
+        gate.paused = true;
+        if self.wire.pause() {
+            gate.apply();
+            return true;
+        }
+        gate.paused = false;
+        false
+    }
+}
+
+impl Driver for Connection {
+    fn flush(&self, urgency: Urgency) {
+        self.flush_out(urgency);
+    }
+
+    fn pull(&self) -> bool {
+        let taken = self.gate.lock().taken;
+        taken && self.read(true)
+    }
+
+    fn resume(&self) -> bool {
+        self.read(true)
+    }
+
+    fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+        if !self.shared.style.attendable {
+            return None;
+        }
+        let mut gate = self.gate.lock();
+        if !gate.open {
+            return None;
+        }
+        if !gate.taken {
+            gate.taken = true;
+            gate.apply();
+            drop(gate);
+            self.worker.send(Command::Watch(self.key()));
+        }
+        let outlet = self.outlet.lock();
+        outlet.as_ref().map(|(stream, _)| stream.clone() as Arc<dyn AsRawFd + Send + Sync>)
+    }
+
+    fn rewatch(&self) {
+        self.worker.send(Command::Watch(self.key()));
+    }
+
+    fn close(&self, linger_ms: i32) {
+        self.worker.send(Command::Close(self.key(), linger_ms));
+    }
+
+    fn fail(&self) {
+        self.worker.send(Command::Lost(self.key(), Loss::Protocol));
+        self.worker.send(Command::Close(self.key(), 0));
+    }
+}
+
+/// Buffers to read into, shared by all threads: only as many exist as threads read at once.
+pub(super) struct Scratch(Lock<Vec<Vec<u8>>>);
+
+/// The pool of the process.
+pub(super) fn worker_scratch() -> &'static Scratch {
+    static POOL: Scratch = Scratch(Lock::new(Vec::new()));
+    &POOL
+}
+
+impl Scratch {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().pop().unwrap_or_default()
+    }
+
+    fn put(&self, buffer: Vec<u8>) {
+        const KEPT: usize = 8;
+        let mut pool = self.0.lock();
+        if pool.len() < KEPT && buffer.capacity() > 0 {
+            pool.push(buffer);
+        }
+    }
+}

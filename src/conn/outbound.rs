@@ -1,0 +1,361 @@
+//! Writing: who does it, and when.
+//!
+//! A sender on an idle link writes by itself. In a burst it only appends: the I/O thread is asked once to
+//! stand guard, and the sender writes at half the mark, at a buffer full, or when it has not for a while.
+//! The kernel is entered without the queue's lock: whoever writes has taken the segments out, and
+//! everybody else just appends.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::connection::{Connection, Loss};
+use super::worker::Command;
+use crate::message::{Msg, frame};
+use crate::pipe::Urgency;
+use crate::pipe::wire::{Segment, SendQueue};
+use crate::transport::Stream;
+use crate::zmtp::decoder::Framing;
+use crate::zmtp::{Protocol, command};
+use std::sync::MutexGuard;
+
+/// Two sends closer than this, twice running, are a burst.
+const DENSE_NS: u64 = 10_000;
+/// Under guard a sender writes by itself when the last write is longer ago than this.
+const STALE_NS: u64 = 30_000;
+/// Under guard a sender writes by itself when this much waits.
+const FULL_BYTES: usize = 64 * 1024;
+/// Guard rounds without anything to do until the guard is lifted.
+const QUIET_ROUNDS: u8 = 10;
+/// Pieces per system call.
+const PIECES: usize = 64;
+
+/// How messages become bytes on one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Encoding {
+    /// Frames of a ZMTP dialect.
+    Zmtp(Protocol),
+    /// The bodies alone.
+    Raw,
+}
+
+impl Encoding {
+    pub(super) fn of(framing: Framing) -> Encoding {
+        match framing {
+            Framing::Zmtp { protocol, .. } => Encoding::Zmtp(protocol),
+            Framing::Raw => Encoding::Raw,
+        }
+    }
+
+    /// Whether the pipe may lay frames down by itself.
+    pub(super) fn is_plain(self) -> bool {
+        matches!(self, Encoding::Zmtp(protocol) if !protocol.has_v1_frames())
+    }
+
+    /// Encodes the messages at the front of `segments`; a large payload stays where it is.
+    fn encode(self, segments: &mut VecDeque<Segment>) {
+        const ENOUGH: usize = 64 * 1024;
+        const BY_REFERENCE: usize = 8 * 1024;
+        let (mut bytes, mut messages, mut open) = (Vec::new(), 0, false);
+        let mut payload = None;
+        while let Some(Segment::Message(_)) = segments.front() {
+            if bytes.len() >= ENOUGH || payload.is_some() {
+                break;
+            }
+            let Some(Segment::Message(msg)) = segments.pop_front() else { break };
+            open = msg.more();
+            match self {
+                Encoding::Raw => bytes.extend_from_slice(msg.data()),
+                Encoding::Zmtp(protocol) if msg.is_command() => {
+                    push_subscription(&mut bytes, protocol, &msg);
+                }
+                Encoding::Zmtp(protocol) => {
+                    let flags = if open { frame::MORE } else { 0 };
+                    protocol.push_header(&mut bytes, flags, msg.size());
+                    if msg.size() >= BY_REFERENCE {
+                        payload = Some(msg);
+                        continue;
+                    }
+                    bytes.extend_from_slice(msg.data());
+                }
+            }
+            messages += u32::from(!open);
+        }
+        let opaque = !self.is_plain();
+        if let Some(msg) = payload {
+            segments.push_front(Segment::Payload(msg));
+            open = true;
+        }
+        segments.push_front(Segment::Frames { bytes, messages, open, opaque });
+    }
+}
+
+fn push_subscription(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
+    if let Some((first, topic)) = msg.data().split_first() {
+        command::push_subscription(bytes, protocol, *first == 1, topic);
+    }
+}
+
+/// Nanoseconds on a clock of this process.
+pub(super) fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// What came of an attempt to write everything.
+struct Written {
+    messages: usize,
+    bytes: usize,
+    error: Option<io::Error>,
+}
+
+impl Connection {
+    pub(super) fn flush_out(&self, urgency: Urgency) {
+        let mut queue = self.wire.send.lock();
+        if queue.is_empty() || !queue.link.open || queue.link.writing || queue.link.blocked {
+            return;
+        }
+        match urgency {
+            Urgency::Now => self.drain(queue),
+            Urgency::Later => self.stand_guard(&mut queue),
+            Urgency::Auto if self.wire.guarded.load(Ordering::Relaxed) => {
+                let now = clock();
+                let due = queue.bytes >= FULL_BYTES
+                    || queue.messages >= self.wire.send_limit() / 2
+                    || now.saturating_sub(queue.link.last_flush) >= STALE_NS;
+                if due {
+                    queue.link.last_flush = now;
+                    queue.link.flushed = queue.link.flushed.wrapping_add(1);
+                    self.drain(queue);
+                }
+            }
+            Urgency::Auto => {
+                let now = clock();
+                let dense = now.saturating_sub(queue.link.last_send) < DENSE_NS;
+                queue.link.last_send = now;
+                queue.link.dense = if dense { queue.link.dense.saturating_add(1) } else { 0 };
+                if queue.link.dense >= 2 {
+                    self.stand_guard(&mut queue);
+                } else {
+                    queue.link.last_flush = now;
+                    self.drain(queue);
+                }
+            }
+        }
+    }
+
+    /// From now on senders may leave what they append: the I/O thread looks after it.
+    fn stand_guard(&self, queue: &mut SendQueue) {
+        if !self.wire.guarded.swap(true, Ordering::Relaxed) {
+            queue.link.quiet = 0;
+            queue.link.flushed = 0;
+            queue.link.last_flush = clock();
+            self.worker.send(Command::Guard(self.key()));
+        }
+    }
+
+    /// The I/O thread's look; false when the guard is lifted. At its first look it writes at once.
+    pub(super) fn guard(&self, first: bool) -> bool {
+        let mut queue = self.wire.send.lock();
+        let flushed = std::mem::take(&mut queue.link.flushed);
+        if queue.is_empty() {
+            queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet + 1 };
+            if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing {
+                queue.link.dense = 0;
+                queue.shrink();
+                self.wire.guarded.store(false, Ordering::Relaxed);
+                return false;
+            }
+            return true;
+        }
+        queue.link.quiet = 0;
+        let idle = queue.link.open && !queue.link.writing && !queue.link.blocked;
+        if idle && (first || flushed == 0) {
+            self.drain(queue);
+        } else if !queue.link.open {
+            // Nothing can be written for now; whoever opens the link writes first.
+            self.wire.guarded.store(false, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// The kernel has room again.
+    pub(super) fn unblock(&self) {
+        {
+            let mut gate = self.gate.lock();
+            gate.wants_room = false;
+            gate.apply();
+        }
+        let mut queue = self.wire.send.lock();
+        queue.link.blocked = false;
+        if queue.link.open && !queue.link.writing && !queue.is_empty() {
+            self.drain(queue);
+        }
+    }
+
+    /// Writes until nothing is left or the kernel is full. The link must be open, idle and not blocked.
+    fn drain<'a>(&'a self, mut queue: MutexGuard<'a, SendQueue>) {
+        let outlet = self.outlet.lock().clone();
+        let Some((stream, encoding)) = outlet else { return };
+        queue.link.writing = true;
+        loop {
+            let mut segments = queue.take();
+            let mut head = (queue.head_offset, queue.head_open);
+            drop(queue);
+            let mut spare = Vec::new();
+            let written = write_out(&stream, encoding, &mut segments, &mut head, &mut spare);
+            queue = self.wire.send.lock();
+            (queue.head_offset, queue.head_open) = head;
+            let keep_large = self.wire.guarded.load(Ordering::Relaxed);
+            queue.recycle(spare, keep_large);
+            queue.give_back(segments);
+            self.wire.sent(&mut queue, written.messages, written.bytes);
+            match written.error {
+                None if queue.is_empty() => break,
+                None if !queue.link.open => break,
+                None => {}
+                Some(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    queue.link.blocked = true;
+                    break;
+                }
+                Some(error) => {
+                    // The reading side finds the end by itself, after everything that came before it;
+                    // a stream that nobody can read any more is reported from here.
+                    queue.link.blocked = true;
+                    queue.link.writing = false;
+                    drop(queue);
+                    self.broken_outlet(&error);
+                    return;
+                }
+            }
+        }
+        queue.link.writing = false;
+        let blocked = queue.link.blocked;
+        drop(queue);
+        if blocked {
+            let mut gate = self.gate.lock();
+            gate.wants_room = true;
+            gate.apply();
+        }
+    }
+
+    fn broken_outlet(&self, error: &io::Error) {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        self.worker.send(Command::Broken(self.key(), Loss::Broken(errno)));
+    }
+
+    /// No more writing: waits out a writer that is in the kernel (its descriptor never blocks).
+    pub(super) fn close_outlet(&self) {
+        self.outlet.lock().take();
+        loop {
+            let mut queue = self.wire.send.lock();
+            queue.link.open = false;
+            if !queue.link.writing {
+                queue.link.blocked = false;
+                return;
+            }
+            drop(queue);
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Writes segments until they are gone or the kernel refuses. `head` is the offset into the first one and
+/// whether it continues a message.
+fn write_out(
+    stream: &Arc<Stream>,
+    encoding: Encoding,
+    segments: &mut VecDeque<Segment>,
+    head: &mut (usize, bool),
+    spare: &mut Vec<u8>,
+) -> Written {
+    let mut written = Written { messages: 0, bytes: 0, error: None };
+    while !segments.is_empty() {
+        let got = match segments.front() {
+            Some(Segment::Message(_)) => {
+                encoding.encode(segments);
+                continue;
+            }
+            Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
+                stream.write(&bytes[head.0.min(bytes.len())..])
+            }
+            _ => {
+                let mut pieces = [IoSlice::new(&[]); PIECES];
+                let count = gather(segments, head.0, &mut pieces);
+                stream.write_vectored(&pieces[..count])
+            }
+        };
+        match got {
+            Ok(mut n) => {
+                written.bytes += n;
+                n += head.0;
+                head.0 = 0;
+                retire(segments, n, head, &mut written, spare);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                written.error = Some(error);
+                break;
+            }
+        }
+    }
+    written
+}
+
+/// Lists the pieces from the front that are bytes already.
+fn gather<'a>(
+    segments: &'a VecDeque<Segment>,
+    offset: usize,
+    pieces: &mut [IoSlice<'a>; PIECES],
+) -> usize {
+    let mut count = 0;
+    for segment in segments.iter().take(PIECES) {
+        let bytes = match segment {
+            Segment::Frames { bytes, .. } => &bytes[..],
+            Segment::Payload(msg) => msg.data(),
+            Segment::Message(_) => break,
+        };
+        let skip = if count == 0 { offset.min(bytes.len()) } else { 0 };
+        pieces[count] = IoSlice::new(&bytes[skip..]);
+        count += 1;
+    }
+    count
+}
+
+/// Takes `n` written bytes off the front.
+fn retire(
+    segments: &mut VecDeque<Segment>,
+    mut n: usize,
+    head: &mut (usize, bool),
+    written: &mut Written,
+    spare: &mut Vec<u8>,
+) {
+    while let Some(segment) = segments.front() {
+        let size = match segment {
+            Segment::Frames { bytes, .. } => bytes.len(),
+            Segment::Payload(msg) => msg.size(),
+            Segment::Message(_) => return,
+        };
+        if n < size {
+            head.0 = n;
+            return;
+        }
+        n -= size;
+        match segments.pop_front() {
+            Some(Segment::Frames { bytes, messages, open, .. }) => {
+                written.messages += messages as usize;
+                head.1 = open;
+                *spare = bytes;
+            }
+            Some(Segment::Payload(msg)) => {
+                written.messages += usize::from(!msg.more());
+                head.1 = msg.more();
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The I/O thread: one poller, its sessions and listeners, and the small rounds that only run while
+//! something is hot.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use polling::Events;
+use socket2::SockAddr;
+
+use super::accept::Acceptor;
+use super::connection::Loss;
+use super::session::Session;
+use crate::base::Error;
+use crate::pipe::turn::Verdict;
+use crate::reactor::{Reactor, Ready, Registration, Timers};
+use crate::sync::Lock;
+
+/// While a caller reads a socket's connections, the I/O thread looks this often whether it still does.
+const WATCH_ROUND: Duration = Duration::from_millis(1);
+/// While senders leave their messages to the I/O thread, it looks this often.
+const GUARD_ROUND: Duration = Duration::from_micros(100);
+
+/// What other threads ask of an I/O thread. Keys of things that are gone are ignored.
+pub(super) enum Command {
+    /// A new session.
+    Session(usize, Box<Session>),
+    /// A new listener.
+    Acceptor(usize, Box<Acceptor>),
+    /// A name was resolved.
+    Resolved(usize, std::io::Result<Vec<SockAddr>>),
+    /// The established stream of a session is over.
+    Lost(usize, Loss),
+    /// Writing failed; what can be read is still read.
+    Broken(usize, Loss),
+    /// A caller reads this connection: look after it.
+    Watch(usize),
+    /// Senders leave messages here: look after them.
+    Guard(usize),
+    /// The socket let go, with this linger time.
+    Close(usize, i32),
+    /// The context ends: leave once nothing is left.
+    Exit,
+}
+
+/// The handle of an I/O thread.
+pub struct Worker {
+    reactor: Reactor<Command>,
+    keys: AtomicUsize,
+    load: AtomicUsize,
+    thread: Lock<Option<JoinHandle<()>>>,
+}
+
+/// A listener or connecter as the socket holds it.
+#[derive(Clone)]
+pub struct EndpointRef {
+    pub(super) worker: Arc<Worker>,
+    pub(super) key: usize,
+}
+
+impl EndpointRef {
+    /// Ends it, giving what is queued `linger_ms` (-1 for ever).
+    pub fn stop(&self, linger_ms: i32) {
+        self.worker.send(Command::Close(self.key, linger_ms));
+    }
+}
+
+impl Worker {
+    /// Starts an I/O thread; `prepare` runs in it first (name, affinity, priority).
+    pub fn start(
+        name: String,
+        prepare: impl FnOnce() + Send + 'static,
+    ) -> Result<Arc<Worker>, Error> {
+        let worker = Arc::new(Worker {
+            reactor: Reactor::new()?,
+            keys: AtomicUsize::new(1),
+            load: AtomicUsize::new(0),
+            thread: Lock::new(None),
+        });
+        let inner = worker.clone();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            crate::sys::thread::block_all_signals();
+            prepare();
+            Thread::new(inner).run();
+        })?;
+        *worker.thread.lock() = Some(thread);
+        Ok(worker)
+    }
+
+    /// Descriptors served at present.
+    pub fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Asks the thread to end and waits for it. Everything it served must have been closed before.
+    pub fn stop(&self) {
+        self.send(Command::Exit);
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic in the thread has already been printed; there is nothing to add.
+            let _panicked = thread.join();
+        }
+    }
+
+    pub(super) fn send(&self, command: Command) {
+        self.reactor.send(command);
+    }
+
+    pub(super) fn next_key(&self) -> usize {
+        self.keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn registration(&self, key: usize) -> Registration {
+        self.reactor.registration(key)
+    }
+
+    pub(super) fn count(&self, change: isize) {
+        self.load.fetch_add(change as usize, Ordering::Relaxed);
+    }
+}
+
+/// The I/O threads of a context.
+pub struct Workers(Vec<Arc<Worker>>);
+
+impl Workers {
+    /// These threads.
+    pub fn new(list: Vec<Arc<Worker>>) -> Workers {
+        Workers(list)
+    }
+
+    /// The least loaded of those that `affinity` allows (bit per thread, 0 for all).
+    pub fn choose(&self, affinity: u64) -> Option<Arc<Worker>> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| affinity == 0 || (*n < 64 && affinity >> n & 1 == 1))
+            .min_by_key(|(_, worker)| worker.load())
+            .map(|(_, worker)| worker.clone())
+    }
+
+    /// Ends all of them.
+    pub fn stop(&self) {
+        self.0.iter().for_each(|worker| worker.stop());
+    }
+}
+
+enum Source {
+    Session(Box<Session>),
+    Acceptor(Box<Acceptor>),
+}
+
+/// What a session or listener may use while it is called.
+pub(super) struct Context<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) timers: &'a mut Timers,
+    pub(super) now: Instant,
+}
+
+struct Thread {
+    worker: Arc<Worker>,
+    sources: HashMap<usize, Source>,
+    timers: Timers,
+    /// Connections that callers read, with the socket's epoch at the last look.
+    watched: HashMap<usize, Option<u64>>,
+    guarded: HashSet<usize>,
+    next_watch: Instant,
+    next_guard: Instant,
+    exiting: bool,
+}
+
+impl Thread {
+    fn new(worker: Arc<Worker>) -> Thread {
+        let now = Instant::now();
+        Thread {
+            worker,
+            sources: HashMap::new(),
+            timers: Timers::default(),
+            watched: HashMap::new(),
+            guarded: HashSet::new(),
+            next_watch: now,
+            next_guard: now,
+            exiting: false,
+        }
+    }
+
+    fn run(mut self) {
+        let mut events = Events::new();
+        let mut ready: Vec<Ready> = Vec::new();
+        while !(self.exiting && self.sources.is_empty()) {
+            let limit = self.time_limit();
+            if self.worker.reactor.wait(&mut events, limit, &mut ready).is_err() {
+                // A poller that cannot wait any more serves nobody; spinning on it would be worse.
+                break;
+            }
+            for command in self.worker.reactor.commands() {
+                self.obey(command);
+            }
+            let now = Instant::now();
+            for event in ready.drain(..) {
+                self.with_source(event.key, now, |source, context| match source {
+                    Source::Session(session) => session.ready(event, context),
+                    Source::Acceptor(acceptor) => acceptor.ready(context),
+                });
+            }
+            let now = Instant::now();
+            while let Some(key) = self.timers.pop_due(now) {
+                self.with_source(key, now, |source, context| match source {
+                    Source::Session(session) => session.timer(context),
+                    Source::Acceptor(acceptor) => acceptor.timer(context),
+                });
+            }
+            self.look_after_watched(now);
+            self.look_after_guarded(now);
+        }
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let rounds = [
+            (!self.watched.is_empty()).then_some(self.next_watch),
+            (!self.guarded.is_empty()).then_some(self.next_guard),
+        ];
+        let next_round = rounds.into_iter().flatten().min();
+        let round = next_round.map(|at| at.saturating_duration_since(now));
+        match (self.timers.until_next(now), round) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn with_source(
+        &mut self,
+        key: usize,
+        now: Instant,
+        call: impl FnOnce(&mut Source, &mut Context<'_>) -> bool,
+    ) {
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        let mut context = Context { worker: &self.worker, timers: &mut self.timers, now };
+        if !call(source, &mut context) {
+            self.sources.remove(&key);
+            self.watched.remove(&key);
+            self.guarded.remove(&key);
+            self.worker.count(-1);
+        }
+    }
+
+    fn with_session(
+        &mut self,
+        key: usize,
+        call: impl FnOnce(&mut Session, &mut Context<'_>) -> bool,
+    ) {
+        let now = Instant::now();
+        self.with_source(key, now, |source, context| match source {
+            Source::Session(session) => call(session, context),
+            Source::Acceptor(_) => true,
+        });
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Session(key, session) => {
+                self.sources.insert(key, Source::Session(session));
+                self.with_session(key, Session::begin);
+            }
+            Command::Acceptor(key, acceptor) => {
+                self.sources.insert(key, Source::Acceptor(acceptor));
+                self.with_source(key, Instant::now(), |source, context| match source {
+                    Source::Acceptor(acceptor) => acceptor.begin(context),
+                    Source::Session(_) => true,
+                });
+            }
+            Command::Resolved(key, addresses) => {
+                self.with_session(key, |session, context| session.resolved(addresses, context));
+            }
+            Command::Lost(key, loss) => {
+                self.watched.remove(&key);
+                self.with_session(key, |session, context| session.lost(loss, context));
+            }
+            Command::Broken(key, loss) => {
+                self.with_session(key, |session, context| session.broken(loss, context));
+            }
+            Command::Watch(key) => {
+                if self.sources.contains_key(&key) {
+                    if self.watched.is_empty() {
+                        self.next_watch = Instant::now() + WATCH_ROUND;
+                    }
+                    self.watched.entry(key).or_insert(None);
+                }
+            }
+            Command::Guard(key) => {
+                if self.guarded.is_empty() {
+                    self.next_guard = Instant::now() + GUARD_ROUND;
+                }
+                self.guarded.insert(key);
+                let mut stays = false;
+                self.with_session(key, |session, context| {
+                    stays = session.connection().guard(true);
+                    session.settle(context)
+                });
+                if !stays {
+                    self.guarded.remove(&key);
+                }
+            }
+            Command::Close(key, linger_ms) => {
+                self.with_session(key, |session, context| session.close(linger_ms, context));
+                if matches!(self.sources.get(&key), Some(Source::Acceptor(_))) {
+                    if let Some(Source::Acceptor(acceptor)) = self.sources.remove(&key) {
+                        acceptor.close();
+                        self.worker.count(-1);
+                    }
+                }
+            }
+            Command::Exit => self.exiting = true,
+        }
+    }
+
+    fn look_after_watched(&mut self, now: Instant) {
+        if self.watched.is_empty() || now < self.next_watch {
+            return;
+        }
+        self.next_watch = now + WATCH_ROUND;
+        let sources = &self.sources;
+        self.watched.retain(|key, seen| {
+            let Some(Source::Session(session)) = sources.get(key) else { return false };
+            let connection = session.connection();
+            match connection.turn.look(*seen) {
+                Verdict::Keep(epoch) => {
+                    *seen = Some(epoch);
+                    true
+                }
+                Verdict::Sleep => false,
+                Verdict::Reclaim => {
+                    let mut gate = connection.gate.lock();
+                    gate.taken = false;
+                    gate.apply();
+                    false
+                }
+            }
+        });
+    }
+
+    fn look_after_guarded(&mut self, now: Instant) {
+        if self.guarded.is_empty() || now < self.next_guard {
+            return;
+        }
+        self.next_guard = now + GUARD_ROUND;
+        let keys: Vec<usize> = self.guarded.iter().copied().collect();
+        for key in keys {
+            let mut stays = false;
+            self.with_session(key, |session, context| {
+                stays = session.connection().guard(false);
+                session.settle(context)
+            });
+            if !stays {
+                self.guarded.remove(&key);
+            }
+        }
+    }
+}

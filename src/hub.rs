@@ -1,0 +1,183 @@
+//! Per context: which inproc names are bound, and who waits for a name that is not bound yet.
+//!
+//! Only here do two sockets of a context meet; they never hold references to each other.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::Error;
+use crate::pipe::{Identity, NewPipe, Notice, Pipe, Target, inproc};
+use crate::sync::{Lock, Mailbox};
+
+/// A socket (or monitor) that took a name.
+pub struct Bound {
+    /// Serial number of the owner, unique in the context.
+    pub owner: u64,
+    /// Where new pipes go.
+    pub mailbox: Arc<Mailbox<Notice>>,
+    /// Send and receive marks of the owner.
+    pub marks: (i32, i32),
+    /// How the owner introduces itself.
+    pub identity: Identity,
+    /// The owner's endpoint.
+    pub endpoint: u64,
+    /// Called after a pipe was posted, for owners that no thread waits on.
+    pub on_attach: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// A socket that connects to a name.
+pub struct Connecting {
+    /// The end that the bound socket will own.
+    pub far: inproc::End,
+    /// How the connecter introduces itself.
+    pub identity: Identity,
+    /// Where news about the connecter's own end go.
+    pub near: Target,
+    /// Keeps the connecting socket's slot in use while it waits for a bind.
+    pub token: Arc<dyn Any + Send + Sync>,
+}
+
+/// The names of one context.
+#[derive(Default)]
+pub struct Hub {
+    names: Lock<Names>,
+}
+
+#[derive(Default)]
+struct Names {
+    bound: HashMap<String, Bound>,
+    waiting: HashMap<String, Vec<Connecting>>,
+}
+
+impl Hub {
+    /// Takes a name; EADDRINUSE when it is taken. Everybody who waited for it is connected, in order.
+    pub fn bind(&self, name: &str, bound: Bound) -> Result<(), Error> {
+        let mut names = self.names.lock();
+        if names.bound.contains_key(name) {
+            return Err(Error::AddrInUse);
+        }
+        for connecting in names.waiting.remove(name).unwrap_or_default() {
+            let near = connecting.near.clone();
+            join(&bound, connecting);
+            let identity = Box::new(bound.identity.clone());
+            near.mailbox.post(Notice::Identified(near.key, identity));
+        }
+        names.bound.insert(name.to_owned(), bound);
+        Ok(())
+    }
+
+    /// Frees a name of `owner`; ENOENT when it has no such name. Existing pipes stay.
+    pub fn unbind(&self, name: &str, owner: u64) -> Result<(), Error> {
+        let mut names = self.names.lock();
+        match names.bound.get(name) {
+            Some(bound) if bound.owner == owner => {
+                names.bound.remove(name);
+                Ok(())
+            }
+            _ => Err(Error::NoEntry),
+        }
+    }
+
+    /// Frees every name of `owner`.
+    pub fn unbind_all(&self, owner: u64) {
+        self.names.lock().bound.retain(|_, bound| bound.owner != owner);
+    }
+
+    /// Connects to a name, or waits for it. Answers how the bound socket introduces itself, if there is
+    /// one already.
+    pub fn connect(&self, name: &str, connecting: Connecting) -> Option<Identity> {
+        let mut names = self.names.lock();
+        let Some(bound) = names.bound.get(name) else {
+            names.waiting.entry(name.to_owned()).or_default().push(connecting);
+            return None;
+        };
+        let identity = bound.identity.clone();
+        let on_attach = bound.on_attach.clone();
+        join(bound, connecting);
+        drop(names);
+        if let Some(call) = on_attach {
+            call();
+        }
+        Some(identity)
+    }
+
+    /// Whether a name is bound.
+    pub fn is_bound(&self, name: &str) -> bool {
+        self.names.lock().bound.contains_key(name)
+    }
+
+    /// Drops whatever waits for names that were never bound: the context ends.
+    pub fn abandon_waiting(&self) {
+        let waiting = std::mem::take(&mut self.names.lock().waiting);
+        drop(waiting);
+    }
+}
+
+fn join(bound: &Bound, connecting: Connecting) {
+    let Connecting { mut far, identity, .. } = connecting;
+    far.set_marks(bound.marks.0, bound.marks.1);
+    bound.mailbox.post(Notice::Attach(Box::new(NewPipe {
+        pipe: Pipe::inproc(far),
+        identity: Some(identity),
+        endpoint: bound.endpoint,
+        initiator: false,
+    })));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Msg;
+    use crate::pipe::{PipeId, PipeKey};
+
+    fn bound(owner: u64, mailbox: &Arc<Mailbox<Notice>>) -> Bound {
+        Bound {
+            owner,
+            mailbox: mailbox.clone(),
+            marks: (10, 10),
+            identity: Identity::default(),
+            endpoint: 1,
+            on_attach: None,
+        }
+    }
+
+    fn connecting(mailbox: &Arc<Mailbox<Notice>>) -> (inproc::End, Connecting) {
+        let (near, far) = inproc::pair(false);
+        let key = PipeKey { id: PipeId(0), generation: 0 };
+        let near_target = Target { mailbox: mailbox.clone(), key };
+        let identity = Identity::default();
+        (near, Connecting { far, identity, near: near_target, token: Arc::new(()) })
+    }
+
+    #[test]
+    fn a_name_has_one_owner_until_it_is_freed() {
+        let hub = Hub::default();
+        let mailbox = Arc::default();
+        assert_eq!(hub.bind("a", bound(1, &mailbox)), Ok(()));
+        assert_eq!(hub.bind("a", bound(2, &mailbox)), Err(Error::AddrInUse));
+        assert_eq!(hub.unbind("a", 2), Err(Error::NoEntry));
+        assert_eq!(hub.unbind("a", 1), Ok(()));
+        assert_eq!(hub.bind("a", bound(2, &mailbox)), Ok(()));
+        hub.unbind_all(2);
+        assert!(!hub.is_bound("a"));
+    }
+
+    #[test]
+    fn who_connects_early_is_joined_at_the_bind_with_what_it_sent() {
+        let hub = Hub::default();
+        let (binder, connecter) = (Arc::default(), Arc::default());
+        let (near, waiting) = connecting(&connecter);
+        let mut near = Pipe::inproc(near);
+        near.set_marks(5, 5);
+        assert!(hub.connect("b", waiting).is_none());
+        assert!(near.write(Msg::copy_of(b"early").expect("small")).is_ok());
+        near.flush();
+        assert_eq!(hub.bind("b", bound(1, &binder)), Ok(()));
+        let mut notices = Vec::new();
+        binder.take(&mut notices);
+        let Some(Notice::Attach(mut new)) = notices.pop() else { panic!("no pipe came") };
+        assert_eq!(new.pipe.read().map(|m| m.data().to_vec()), Some(b"early".to_vec()));
+        assert!(connecter.pending(), "the connecter is told who answered");
+    }
+}

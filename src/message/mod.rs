@@ -1,0 +1,100 @@
+//! `Msg`, one message part: the 64 bytes that C programs hold as `zmq_msg_t`.
+//!
+//! This file is the safe face; all unsafe code, and with it the layout, is in `raw`. Nothing here
+//! knows sockets, pipes or the wire.
+//!
+//! A part keeps up to [`Msg::INLINE_MAX`] bytes in itself. Larger ones are held by a counted
+//! block, a counted slice of a receive chunk, or memory of the caller's with a function to free
+//! it. Whatever the kind, a `Msg` can be moved by copying its bytes; only the address of inline
+//! data changes by that.
+#![deny(unsafe_code)]
+
+pub mod frame;
+mod metadata;
+#[allow(unsafe_code, reason = "the one file that manages the memory of messages")]
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use metadata::Metadata;
+pub use raw::Msg;
+
+/// More parts of the same message follow.
+const MORE: u8 = 1;
+/// The part is a protocol command, not data.
+const COMMAND: u8 = 2;
+/// The part names a peer and was put in front by a socket.
+const ROUTING_ID_FRAME: u8 = 4;
+
+impl Msg {
+    /// Are there no bytes in this part?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.size() == 0
+    }
+
+    /// Do more parts of the same message follow?
+    #[inline]
+    pub fn more(&self) -> bool {
+        self.flag(MORE)
+    }
+
+    /// Says whether more parts of the same message follow.
+    #[inline]
+    pub fn set_more(&mut self, on: bool) {
+        self.set_flag(MORE, on);
+    }
+
+    /// Is this a protocol command?
+    #[inline]
+    pub fn is_command(&self) -> bool {
+        self.flag(COMMAND)
+    }
+
+    /// Marks the part as a protocol command.
+    #[inline]
+    pub fn set_command(&mut self, on: bool) {
+        self.set_flag(COMMAND, on);
+    }
+
+    /// Is this part a peer's routing id put in front of a message?
+    #[inline]
+    pub fn is_routing_id(&self) -> bool {
+        self.flag(ROUTING_ID_FRAME)
+    }
+
+    /// Marks the part as a peer's routing id put in front of a message.
+    #[inline]
+    pub fn set_routing_id_frame(&mut self, on: bool) {
+        self.set_flag(ROUTING_ID_FRAME, on);
+    }
+
+    /// Takes the part out and leaves an empty one.
+    #[inline]
+    pub fn take(&mut self) -> Msg {
+        std::mem::take(self)
+    }
+}
+
+impl Default for Msg {
+    #[inline]
+    fn default() -> Msg {
+        Msg::new()
+    }
+}
+
+impl fmt::Debug for Msg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Payloads may be secret or huge: only their size is shown.
+        f.debug_struct("Msg")
+            .field("size", &self.size())
+            .field("more", &self.more())
+            .field("command", &self.is_command())
+            .field("shared", &self.is_shared())
+            .field("routing_id", &self.routing_id())
+            .field("group", &self.group())
+            .finish_non_exhaustive()
+    }
+}

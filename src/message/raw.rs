@@ -1,0 +1,747 @@
+//! The layout of a message and the memory behind it; the only unsafe code of `message`.
+//!
+//! Nothing here interprets payloads. What is stored where:
+//!
+//! | bytes | field | |
+//! |---|---|---|
+//! | 0..8 | `metadata` | of the connection, or null |
+//! | 8..41 | `bytes` | inline payload, or `Heap` when `length` says so |
+//! | 41 | `length` | 0..=33: inline; else what kind of memory holds the payload |
+//! | 42 | `state` | `MARK` plus what must be released; 0 once closed |
+//! | 43 | `flags` | low bits belong to the safe face, high bits to this file |
+//! | 44..48 | `routing_id` | |
+//! | 48..63 | `group` | up to 14 characters and NULs, or a counted string |
+//! | 63 | `seal` | constant, makes random memory unlikely to pass for a message |
+
+use std::alloc::{self, Layout};
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{CStr, CString, c_void};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::ops::Range;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+use super::Metadata;
+use crate::base::Error;
+
+/// The payload is in a `Block`.
+const BLOCK: u8 = 0x80;
+/// The payload is the caller's, with a function to free it: a `Foreign` counts its users.
+const FOREIGN: u8 = 0x81;
+/// The payload is the caller's and lives for ever.
+const CONSTANT: u8 = 0x82;
+/// The payload is part of an `Arc<Vec<u8>>`.
+const CHUNK: u8 = 0x83;
+
+/// High bits of `state` in every live message.
+const MARK: u8 = 0xA8;
+const OWNS_DATA: u8 = 1;
+const OWNS_METADATA: u8 = 2;
+const OWNS_GROUP: u8 = 4;
+const OWNS: u8 = OWNS_DATA | OWNS_METADATA | OWNS_GROUP;
+
+/// The last byte of every message. Having one valid value, it leaves the others to the compiler,
+/// so that `Option<Msg>` and `Result<Msg, Error>` are as small, and as cheap to build, as `Msg`.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Seal {
+    Sealed = 0x5E,
+}
+
+/// The payload has, or had, a second owner, or is constant.
+const SHARED: u8 = 0x80;
+/// A fresh block whose bytes nobody has written yet. Only ever set while there is one owner.
+const UNFILLED: u8 = 0x40;
+
+const GROUP_INLINE: usize = 15;
+const GROUP_MAX: usize = 255;
+
+/// One message part; bit for bit what C holds as `zmq_msg_t`.
+///
+/// It is `Send` and deliberately not `Sync`: see `UNFILLED` and [`Msg::raw_data_ptr`].
+#[repr(C, align(8))]
+pub struct Msg {
+    metadata: ManuallyDrop<Option<Arc<Metadata>>>,
+    bytes: UnsafeCell<[MaybeUninit<u8>; Msg::INLINE_MAX]>,
+    length: u8,
+    state: u8,
+    flags: Cell<u8>,
+    routing_id: u32,
+    group: [MaybeUninit<u8>; GROUP_INLINE],
+    seal: Seal,
+}
+
+const _: () = {
+    assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+    assert!(size_of::<Option<Msg>>() == 64 && size_of::<Result<Msg, Error>>() == 64);
+    assert!(mem::offset_of!(Msg, bytes) == 8 && mem::offset_of!(Msg, group) == 48);
+    assert!(size_of::<Heap>() <= Msg::INLINE_MAX && align_of::<Heap>() <= 8);
+};
+
+// `Msg` is `Send` by its fields, although pointers hide in its bytes. That is sound: counts are
+// atomic, `Metadata` and the strings are `Send + Sync`, and `Msg::foreign` makes its caller
+// promise that the memory and the free function may be used from any thread.
+const _: fn() = || {
+    fn sendable<T: Send>() {}
+    sendable::<Msg>();
+};
+
+/// How `bytes` is to be read when the payload is elsewhere.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Heap {
+    data: *mut u8,
+    size: usize,
+    /// A `Block`, a `Foreign`, an `Arc<Vec<u8>>` as a raw pointer, or null: `length` says which.
+    owner: *mut (),
+}
+
+/// Head of a block; the payload follows it in the same allocation.
+#[repr(C, align(16))]
+struct Block {
+    users: AtomicU32,
+    size: usize,
+}
+
+/// Who uses foreign data, and how to give it back.
+struct Foreign {
+    users: AtomicU32,
+    ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    hint: *mut c_void,
+}
+
+impl Msg {
+    /// Payloads up to this size lie in the message itself.
+    pub const INLINE_MAX: usize = 33;
+
+    /// An empty part.
+    #[inline(always)]
+    pub const fn new() -> Msg {
+        Msg::shell(0)
+    }
+
+    /// A part of `size` bytes that read as zeros until written; [`Error::NoMemory`] if there is
+    /// no room, also for sizes beyond all bounds.
+    ///
+    /// Large memory comes straight from the allocator: zeroing 1 MiB costs as much as filling it,
+    /// and callers in C always fill it. The zeros are written when safe code first looks at the
+    /// bytes, which `Msg::raw_data_ptr` makes unnecessary.
+    #[inline]
+    pub fn with_size(size: usize) -> Result<Msg, Error> {
+        let mut msg = Msg::new();
+        if size <= Msg::INLINE_MAX {
+            *msg.bytes.get_mut() = [MaybeUninit::new(0); Msg::INLINE_MAX];
+            msg.length = size as u8;
+        } else {
+            msg.hold(BLOCK, Block::allocate(size)?);
+            msg.flags.set(UNFILLED);
+        }
+        Ok(msg)
+    }
+
+    /// A part holding a copy of `bytes`.
+    #[inline]
+    pub fn copy_of(bytes: &[u8]) -> Result<Msg, Error> {
+        if bytes.len() <= Msg::INLINE_MAX { Ok(Msg::inline(bytes)) } else { Msg::block_of(bytes) }
+    }
+
+    /// A part that takes over the allocation of `bytes`; small ones are copied inline.
+    pub fn from_vec(bytes: Vec<u8>) -> Msg {
+        if bytes.len() <= Msg::INLINE_MAX {
+            return Msg::inline(&bytes);
+        }
+        let (data, size) = (bytes.as_ptr().cast_mut(), bytes.len());
+        let owner = Arc::into_raw(Arc::new(bytes)).cast_mut().cast::<()>();
+        let mut msg = Msg::new();
+        msg.hold(CHUNK, Heap { data, size, owner });
+        msg
+    }
+
+    /// A part that refers to `range` of a receive chunk and keeps the chunk alive; small ones are
+    /// copied inline. A range outside the chunk gives an empty part.
+    #[inline]
+    pub fn slice_of(chunk: &Arc<Vec<u8>>, range: Range<usize>) -> Msg {
+        let Some(bytes) = chunk.get(range.clone()) else {
+            debug_assert!(false, "slice {range:?} of a chunk of {} bytes", chunk.len());
+            return Msg::new();
+        };
+        if bytes.len() <= Msg::INLINE_MAX {
+            return Msg::inline(bytes);
+        }
+        // From the vector, not from `bytes`: a sole owner may write through it later.
+        let data = chunk.as_ptr().cast_mut().wrapping_add(range.start);
+        let owner = Arc::into_raw(Arc::clone(chunk)).cast_mut().cast::<()>();
+        let mut msg = Msg::new();
+        msg.hold(CHUNK, Heap { data, size: bytes.len(), owner });
+        msg
+    }
+
+    /// A part over the caller's memory, never copied inline. When the last user is gone,
+    /// `ffn(data, hint)` runs once, whatever the size; with `ffn` absent the data is constant and
+    /// nothing is called. On an error nothing is called either: the memory stays the caller's.
+    ///
+    /// # Safety
+    /// `data` points to `size` readable bytes (it may be null when `size` is 0) that nobody
+    /// changes while a message refers to them, until `ffn` is called, or for ever if it is absent.
+    /// With `ffn` they must be writable too. `ffn` and the memory may be used from any thread.
+    pub unsafe fn foreign(
+        data: *mut c_void,
+        size: usize,
+        ffn: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+        hint: *mut c_void,
+    ) -> Result<Msg, Error> {
+        if data.is_null() && size > 0 {
+            return Err(Error::Fault);
+        }
+        let mut msg = Msg::new();
+        let data = data.cast::<u8>();
+        match ffn {
+            None => {
+                msg.hold(CONSTANT, Heap { data, size, owner: ptr::null_mut() });
+                // Nothing to release: dropping a constant stays a single branch.
+                msg.state = MARK;
+                msg.flags.set(SHARED);
+            }
+            Some(ffn) => {
+                let owner = Foreign::allocate(Foreign { users: AtomicU32::new(1), ffn, hint })?;
+                msg.hold(FOREIGN, Heap { data, size, owner: owner.as_ptr().cast() });
+            }
+        }
+        Ok(msg)
+    }
+
+    /// How many bytes the part has.
+    #[inline]
+    pub fn size(&self) -> usize {
+        match self.heap() {
+            None => self.length.into(),
+            Some(heap) => heap.size,
+        }
+    }
+
+    /// The bytes.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        let Some(heap) = self.heap() else {
+            // SAFETY: an inline message has initialised its first `length` bytes, and they change
+            // only through `&mut self` or by callers of `raw_data_ptr`, who promise not to.
+            return unsafe { slice::from_raw_parts(self.inline_ptr(), self.length.into()) };
+        };
+        if heap.size == 0 {
+            return &[];
+        }
+        self.fill(heap);
+        // SAFETY: `heap` describes `size` bytes, initialised by now, that live as long as this
+        // message keeps its count, and that nobody writes without `&mut` to a sole owner.
+        unsafe { slice::from_raw_parts(heap.data, heap.size) }
+    }
+
+    /// The bytes, for writing. Memory with other users, or constant memory, is copied first, so
+    /// that nobody else sees the change (and, as anywhere in safe code, the process ends if there
+    /// is no memory for the copy).
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        if self.heap().is_some() && !self.is_sole_user() {
+            self.unshare();
+        }
+        let Some(heap) = self.heap() else {
+            // SAFETY: as in `data`, and `&mut self` excludes every other access.
+            return unsafe { slice::from_raw_parts_mut(self.inline_ptr(), self.length.into()) };
+        };
+        if heap.size == 0 {
+            return &mut [];
+        }
+        self.fill(heap);
+        // SAFETY: as in `data`; we are the sole user of this memory and hold `&mut self`.
+        unsafe { slice::from_raw_parts_mut(heap.data, heap.size) }
+    }
+
+    /// Where the bytes are, as `zmq_msg_data` tells it: eight bytes into an inline message. Never
+    /// copies, so memory shared with other messages stays shared.
+    ///
+    /// # Safety
+    /// The pointer holds until the message is changed, moved or dropped. The caller writes through
+    /// it only where no other user of the bytes can notice, and takes over the duty to have
+    /// written every byte of a fresh message before anyone reads it.
+    #[inline]
+    pub unsafe fn raw_data_ptr(&self) -> *mut u8 {
+        match self.heap() {
+            None => self.inline_ptr(),
+            Some(heap) => {
+                self.flags.set(self.flags.get() & !UNFILLED);
+                heap.data
+            }
+        }
+    }
+
+    /// Is the payload constant, or was this message copied or made as a copy? Never for inline
+    /// payloads; stays true when the other copies are gone.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.flag(SHARED)
+    }
+
+    /// A second message with the same bytes: counted if they are on the heap, copied if inline.
+    /// Flags, group, routing id and metadata go along. [`Error::NoMemory`] when the counter is
+    /// at its end.
+    pub fn share(&mut self) -> Result<Msg, Error> {
+        if let Some(heap) = self.heap() {
+            self.fill(heap);
+            self.retain(heap)?;
+            self.set_flag(SHARED, true);
+        }
+        let metadata = self.metadata.as_ref().map(Arc::clone);
+        if self.state & OWNS_GROUP != 0 {
+            // SAFETY: OWNS_GROUP says that `group` holds a pointer from `Arc::into_raw`.
+            unsafe { Arc::increment_strong_count(self.group_ptr()) };
+        }
+        Ok(Msg {
+            metadata: ManuallyDrop::new(metadata),
+            bytes: UnsafeCell::new(*self.bytes.get_mut()),
+            length: self.length,
+            state: self.state,
+            flags: self.flags.clone(),
+            routing_id: self.routing_id,
+            group: self.group,
+            seal: Seal::Sealed,
+        })
+    }
+
+    /// Properties of the connection that the message came by.
+    #[inline]
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        self.metadata.as_ref()
+    }
+
+    /// Replaces the properties of the connection that the message came by.
+    #[inline]
+    pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
+        let owns = if metadata.is_some() { OWNS_METADATA } else { 0 };
+        self.state = self.state & !OWNS_METADATA | owns;
+        *self.metadata = metadata;
+    }
+
+    /// Which peer the message came from or goes to (SERVER, PEER); 0: none.
+    #[inline]
+    pub fn routing_id(&self) -> u32 {
+        self.routing_id
+    }
+
+    /// Sets which peer the message goes to.
+    #[inline]
+    pub fn set_routing_id(&mut self, id: u32) {
+        self.routing_id = id;
+    }
+
+    /// The group of the message (RADIO, DISH); empty when none was set.
+    pub fn group(&self) -> &CStr {
+        if self.state & OWNS_GROUP != 0 {
+            // SAFETY: OWNS_GROUP says that `group` holds a pointer from `Arc::into_raw`, and our
+            // count on it outlives the borrow of `self`.
+            return unsafe { &*self.group_ptr() };
+        }
+        // SAFETY: without OWNS_GROUP all bytes of `group` are initialised.
+        let bytes = unsafe { slice::from_raw_parts(self.group.as_ptr().cast(), GROUP_INLINE) };
+        CStr::from_bytes_until_nul(bytes).unwrap_or_default()
+    }
+
+    /// Sets the group: the name ends at its first NUL and has at most 255 bytes.
+    pub fn set_group(&mut self, name: &[u8]) -> Result<(), Error> {
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        let name = name.get(..end).unwrap_or_default();
+        if name.len() > GROUP_MAX {
+            return Err(Error::Invalid);
+        }
+        let mut group = [MaybeUninit::new(0); GROUP_INLINE];
+        let mut owns = 0;
+        if name.len() < GROUP_INLINE {
+            for (to, &from) in group.iter_mut().zip(name) {
+                to.write(from);
+            }
+        } else {
+            let text = Arc::new(CString::new(name).map_err(|_| Error::Invalid)?);
+            let slot = group.as_mut_ptr().cast::<*const CString>();
+            // SAFETY: a pointer fits into `group`, and an unaligned write needs no alignment.
+            unsafe { slot.write_unaligned(Arc::into_raw(text)) };
+            owns = OWNS_GROUP;
+        }
+        self.release_group();
+        self.group = group;
+        self.state = self.state & !OWNS_GROUP | owns;
+        Ok(())
+    }
+}
+
+/// What the C face needs to handle a `zmq_msg_t` that may not hold a message.
+impl Msg {
+    /// Does `p` point to a live message? Null, misaligned, closed and (with high probability)
+    /// random memory do not.
+    ///
+    /// # Safety
+    /// `p` is null, misaligned, or points to 64 readable bytes that nobody else writes meanwhile.
+    #[inline]
+    pub unsafe fn is_valid_raw(p: *const Msg) -> bool {
+        if p.is_null() || !p.is_aligned() {
+            return false;
+        }
+        // SAFETY: the bytes are readable, and any byte is a valid `u8`. The seal is not read as
+        // what it should be before it is known to be that.
+        let (state, length, seal) =
+            unsafe { ((*p).state, (*p).length, (&raw const (*p).seal).cast::<u8>().read()) };
+        let known = usize::from(length) <= Msg::INLINE_MAX || (BLOCK..=CHUNK).contains(&length);
+        state & !OWNS == MARK && seal == Seal::Sealed as u8 && known
+    }
+
+    /// Releases the message at `p` and marks the memory as closed; [`Error::Fault`] when it holds
+    /// no message, so also at a second close.
+    ///
+    /// # Safety
+    /// As for [`Msg::is_valid_raw`], and the memory is writable.
+    #[inline]
+    pub unsafe fn close_raw(p: *mut Msg) -> Result<(), Error> {
+        // SAFETY: the caller's promise is the same.
+        if !unsafe { Msg::is_valid_raw(p) } {
+            return Err(Error::Fault);
+        }
+        // SAFETY: `p` holds a message. It is taken out and the memory marked before anything is
+        // released, so that a free function which looks at `p` again finds it closed.
+        let msg = unsafe {
+            let msg = p.read();
+            (*p).state = 0;
+            msg
+        };
+        drop(msg);
+        Ok(())
+    }
+}
+
+impl Drop for Msg {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // One branch for everything that owns nothing beyond its 64 bytes.
+        if self.state & OWNS != 0 {
+            self.release();
+        }
+    }
+}
+
+impl Msg {
+    #[inline]
+    pub(super) fn flag(&self, bit: u8) -> bool {
+        self.flags.get() & bit != 0
+    }
+
+    #[inline]
+    pub(super) fn set_flag(&mut self, bit: u8, on: bool) {
+        let flags = self.flags.get_mut();
+        *flags = if on { *flags | bit } else { *flags & !bit };
+    }
+
+    #[inline(always)]
+    fn inline_ptr(&self) -> *mut u8 {
+        self.bytes.get().cast()
+    }
+
+    /// A part that owns nothing, with an unwritten payload of a given length or kind.
+    ///
+    /// It is built of words: a message put together from single fields and then moved as words
+    /// would make the processor wait for the pieces.
+    #[inline(always)]
+    const fn shell(length: u8) -> Msg {
+        let state = u64::from_ne_bytes([0, length, MARK, 0, 0, 0, 0, 0]);
+        let seal = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, Seal::Sealed as u8]);
+        let mut msg = MaybeUninit::<Msg>::uninit();
+        let words = msg.as_mut_ptr().cast::<u64>();
+        // SAFETY: a message is eight aligned words (asserted above). A null pointer is no
+        // metadata, and `bytes` may stay uninitialised; the last three words are the other fields.
+        unsafe {
+            words.write(0);
+            words.add(5).write(state);
+            words.add(6).write(0);
+            words.add(7).write(seal);
+            msg.assume_init()
+        }
+    }
+
+    /// A part holding at most `INLINE_MAX` bytes in itself.
+    #[inline(always)]
+    fn inline(bytes: &[u8]) -> Msg {
+        debug_assert!(bytes.len() <= Msg::INLINE_MAX);
+        let msg = Msg::shell(bytes.len() as u8);
+        // SAFETY: both sides hold `bytes.len()` bytes (callers have checked the limit), the place
+        // is aligned and has room for a word, and a new message overlaps nothing.
+        unsafe { copy_small(bytes.as_ptr(), msg.inline_ptr(), bytes.len()) };
+        msg
+    }
+
+    #[inline(never)]
+    fn block_of(bytes: &[u8]) -> Result<Msg, Error> {
+        let mut msg = Msg::new();
+        msg.hold(BLOCK, Block::holding(bytes)?);
+        Ok(msg)
+    }
+
+    #[inline(always)]
+    fn heap(&self) -> Option<Heap> {
+        if usize::from(self.length) <= Msg::INLINE_MAX {
+            return None;
+        }
+        // SAFETY: every other `length` is set by `hold` only, together with a `Heap` at this
+        // place, which is 8-aligned (asserted at the top).
+        Some(unsafe { self.bytes.get().cast::<Heap>().read() })
+    }
+
+    /// Makes `heap` the payload. What was there before must have been released.
+    #[inline(always)]
+    fn hold(&mut self, kind: u8, heap: Heap) {
+        // SAFETY: `bytes` is large and aligned enough for a `Heap` (asserted at the top).
+        unsafe { self.bytes.get().cast::<Heap>().write(heap) };
+        self.length = kind;
+        self.state |= OWNS_DATA;
+    }
+
+    /// Writes the zeros that `with_size` has promised, unless done.
+    #[inline(always)]
+    fn fill(&self, heap: Heap) {
+        if self.flag(UNFILLED) {
+            self.flags.set(self.flags.get() & !UNFILLED);
+            // SAFETY: UNFILLED is set only on a block of `size` bytes with this message as its
+            // one user, and `Msg` is not `Sync`, so no other thread is here; no reference to the
+            // bytes exists, since all of them are made after this call.
+            unsafe { heap.data.write_bytes(0, heap.size) };
+        }
+    }
+
+    /// Counts one more user of the payload.
+    fn retain(&self, heap: Heap) -> Result<(), Error> {
+        // SAFETY: `length` says what `owner` points to, and our own count keeps that alive.
+        unsafe {
+            match self.length {
+                BLOCK => count_up(&(*heap.owner.cast::<Block>()).users),
+                FOREIGN => count_up(&(*heap.owner.cast::<Foreign>()).users),
+                CHUNK => {
+                    Arc::increment_strong_count(heap.owner.cast::<Vec<u8>>());
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// May the payload be changed in place?
+    fn is_sole_user(&self) -> bool {
+        let Some(heap) = self.heap() else { return true };
+        // SAFETY: `length` says what `owner` points to, and our own count keeps that alive. The
+        // `Arc` is only borrowed: `ManuallyDrop` leaves its count as it was.
+        unsafe {
+            match self.length {
+                BLOCK => is_last(&(*heap.owner.cast::<Block>()).users),
+                FOREIGN => is_last(&(*heap.owner.cast::<Foreign>()).users),
+                CHUNK => {
+                    let chunk = Arc::from_raw(heap.owner.cast::<Vec<u8>>());
+                    Arc::get_mut(&mut ManuallyDrop::new(chunk)).is_some()
+                }
+                _ => false,
+            }
+        }
+    }
+
+    /// Moves the payload to a block of its own.
+    fn unshare(&mut self) {
+        let bytes = self.data();
+        let Ok(block) = Block::holding(bytes) else {
+            alloc::handle_alloc_error(Layout::for_value(bytes));
+        };
+        if self.state & OWNS_DATA != 0 {
+            self.release_data();
+        }
+        self.hold(BLOCK, block);
+        self.set_flag(SHARED, false);
+    }
+
+    #[inline(never)]
+    fn release(&mut self) {
+        if self.state & OWNS_DATA != 0 {
+            self.release_data();
+        }
+        if self.state & OWNS_METADATA != 0 {
+            // SAFETY: called by `drop` only, so nobody looks at the field again.
+            unsafe { ManuallyDrop::drop(&mut self.metadata) };
+        }
+        self.release_group();
+    }
+
+    /// Gives up this message's share of its payload, which must be one with an owner.
+    fn release_data(&mut self) {
+        let Some(heap) = self.heap() else { return };
+        // SAFETY: `length` says what `owner` points to, and this message holds one count on it,
+        // which is given up here; callers either end the message or `hold` something else next.
+        unsafe {
+            match self.length {
+                BLOCK => Block::release(heap.owner.cast()),
+                FOREIGN => Foreign::release(heap.owner.cast(), heap.data),
+                CHUNK => Arc::decrement_strong_count(heap.owner.cast::<Vec<u8>>()),
+                _ => {}
+            }
+        }
+    }
+
+    fn release_group(&mut self) {
+        if self.state & OWNS_GROUP != 0 {
+            let group = self.group_ptr();
+            self.state &= !OWNS_GROUP;
+            // SAFETY: OWNS_GROUP said that `group` is a pointer from `Arc::into_raw` with one
+            // count of ours; the bit is gone, so nobody reads the pointer again.
+            unsafe { Arc::decrement_strong_count(group) };
+        }
+    }
+
+    /// The counted string of a message with OWNS_GROUP.
+    fn group_ptr(&self) -> *const CString {
+        debug_assert!(self.state & OWNS_GROUP != 0);
+        // SAFETY: with OWNS_GROUP the first bytes of `group` are a pointer, written by
+        // `set_group` or copied with the rest of the field.
+        unsafe { self.group.as_ptr().cast::<*const CString>().read_unaligned() }
+    }
+}
+
+impl Block {
+    /// A block with room for `size` bytes, not yet written, and one user.
+    #[inline]
+    fn allocate(size: usize) -> Result<Heap, Error> {
+        let layout = Block::layout(size).ok_or(Error::NoMemory)?;
+        // SAFETY: the layout has room for at least the head.
+        let memory = unsafe { alloc::alloc(layout) };
+        let head = NonNull::new(memory.cast::<Block>()).ok_or(Error::NoMemory)?.as_ptr();
+        // SAFETY: fresh memory, large and aligned enough for the head and `size` bytes after it.
+        unsafe {
+            head.write(Block { users: AtomicU32::new(1), size });
+            Ok(Heap { data: head.add(1).cast(), size, owner: head.cast() })
+        }
+    }
+
+    /// A block that holds a copy of `bytes`.
+    fn holding(bytes: &[u8]) -> Result<Heap, Error> {
+        let heap = Block::allocate(bytes.len())?;
+        // SAFETY: the new block has room for the bytes and overlaps nothing.
+        unsafe { heap.data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(heap)
+    }
+
+    fn layout(size: usize) -> Option<Layout> {
+        let total = size.checked_add(size_of::<Block>())?;
+        Layout::from_size_align(total, align_of::<Block>()).ok()
+    }
+
+    /// Gives up one use; the last one frees the block.
+    ///
+    /// # Safety
+    /// `block` came from `allocate`, and the caller owns one use of it.
+    unsafe fn release(block: *mut Block) {
+        // SAFETY: the caller's use keeps the head alive until it is counted down, and the last
+        // user is alone. The layout existed when the block was made, so it exists now.
+        unsafe {
+            if count_down(&(*block).users)
+                && let Some(layout) = Block::layout((*block).size)
+            {
+                alloc::dealloc(block.cast(), layout);
+            }
+        }
+    }
+}
+
+impl Foreign {
+    fn allocate(foreign: Foreign) -> Result<NonNull<Foreign>, Error> {
+        // SAFETY: `Foreign` is not zero-sized.
+        let memory = unsafe { alloc::alloc(Layout::new::<Foreign>()) };
+        let place = NonNull::new(memory.cast::<Foreign>()).ok_or(Error::NoMemory)?;
+        // SAFETY: fresh memory with the layout of `Foreign`.
+        unsafe { place.write(foreign) };
+        Ok(place)
+    }
+
+    /// Gives up one use; the last one hands the data back to its owner.
+    ///
+    /// # Safety
+    /// `foreign` came from `allocate` and belongs to `data`, and the caller owns one use of it.
+    unsafe fn release(foreign: *mut Foreign, data: *mut u8) {
+        // SAFETY: the caller's use keeps `foreign` alive until it is counted down; the last user
+        // is alone, and takes it as the box whose layout it was allocated with. `Msg::foreign`
+        // was promised that `ffn` may be called like this.
+        unsafe {
+            if count_down(&(*foreign).users) {
+                let Foreign { ffn, hint, .. } = *Box::from_raw(foreign);
+                ffn(data.cast(), hint);
+            }
+        }
+    }
+}
+
+/// Counts one more user; fails long before the counter could wrap and free memory in use.
+fn count_up(users: &AtomicU32) -> Result<(), Error> {
+    // Relaxed: the new user is handed over by its creator, which orders everything else.
+    if users.fetch_add(1, Ordering::Relaxed) < u32::MAX / 2 {
+        return Ok(());
+    }
+    users.fetch_sub(1, Ordering::Relaxed);
+    Err(Error::NoMemory)
+}
+
+/// Counts one user less; true when that was the last.
+fn count_down(users: &AtomicU32) -> bool {
+    if is_last(users) {
+        // Nobody else can count up again, so the atomic subtraction is saved.
+        return true;
+    }
+    if users.fetch_sub(1, Ordering::Release) > 1 {
+        return false;
+    }
+    // What the others did to the memory happens before it is freed.
+    fence(Ordering::Acquire);
+    true
+}
+
+fn is_last(users: &AtomicU32) -> bool {
+    users.load(Ordering::Acquire) == 1
+}
+
+/// Copies `size` bytes without a call to `memcpy`, which costs more than the copy at this size:
+/// a few moves of fixed width that may overlap each other. May write up to eight bytes even if
+/// there are less to copy.
+///
+/// # Safety
+/// `from` is readable for `size` bytes, at most `Msg::INLINE_MAX`; `to` is writable for that and
+/// for eight bytes, and aligned to eight; they do not overlap.
+#[inline(always)]
+unsafe fn copy_small(from: *const u8, to: *mut u8, size: usize) {
+    let wide = |offset: usize| {
+        // SAFETY: used below with 16 bytes left at `offset`.
+        unsafe { ptr::copy_nonoverlapping(from.wrapping_add(offset), to.wrapping_add(offset), 16) }
+    };
+    // SAFETY: every read lies within the first `size` bytes, by the comparison around it, and
+    // every write within them or the first eight.
+    unsafe {
+        if size >= 16 {
+            wide(0);
+            if size > 32 {
+                wide(16);
+            }
+            wide(size - 16);
+        } else if size >= 8 {
+            let (first, last) = (from.cast::<u64>(), from.add(size - 8).cast::<u64>());
+            to.cast::<u64>().write(first.read_unaligned());
+            to.add(size - 8).cast::<u64>().write_unaligned(last.read_unaligned());
+        } else if size > 0 {
+            let word = if size >= 4 {
+                let (first, last) = (from.cast::<u32>(), from.add(size - 4).cast::<u32>());
+                let (first, last) = (first.read_unaligned().to_le(), last.read_unaligned().to_le());
+                u64::from(first) | u64::from(last) << (8 * (size - 4))
+            } else {
+                let byte = |offset: usize| u64::from(*from.add(offset)) << (8 * offset);
+                byte(0) | byte(size / 2) | byte(size - 1)
+            };
+            to.cast::<u64>().write(word.to_le());
+        }
+    }
+}

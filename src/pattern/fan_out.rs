@@ -1,0 +1,204 @@
+//! Giving one message to many pipes: a copy to each that is chosen, whole messages only.
+//!
+//! Who is chosen is decided elsewhere (by [`super::subscriptions`]); pipes that are full at the first part
+//! miss the whole message.
+
+use crate::message::Msg;
+use crate::pipe::{PipeId, Pipes};
+
+/// A pipe that is not attached.
+const ABSENT: u64 = 0;
+/// A pipe that was not chosen for any message so far.
+const NEVER: u64 = 1;
+
+/// The pipes to write to.
+pub(super) struct FanOut {
+    /// By pipe: the last message it was chosen for.
+    chosen_for: Vec<u64>,
+    /// Counts messages.
+    message: u64,
+    /// Who gets the message under way.
+    chosen: Vec<PipeId>,
+    amid_message: bool,
+}
+
+impl Default for FanOut {
+    fn default() -> FanOut {
+        FanOut { chosen_for: Vec::new(), message: NEVER, chosen: Vec::new(), amid_message: false }
+    }
+}
+
+impl FanOut {
+    pub(super) fn attach(&mut self, id: PipeId) {
+        let slot = id.0 as usize;
+        if slot >= self.chosen_for.len() {
+            self.chosen_for.resize(slot + 1, ABSENT);
+        }
+        if let Some(mark) = self.chosen_for.get_mut(slot) {
+            *mark = NEVER;
+        }
+    }
+
+    pub(super) fn detach(&mut self, id: PipeId) {
+        self.forget_message_of(id);
+        if let Some(mark) = self.chosen_for.get_mut(id.0 as usize) {
+            *mark = ABSENT;
+        }
+    }
+
+    /// This pipe gets nothing more of the message under way: what it had of it is gone.
+    pub(super) fn forget_message_of(&mut self, id: PipeId) {
+        self.chosen.retain(|chosen| *chosen != id);
+    }
+
+    /// Whether the next part belongs to a message already begun.
+    #[inline]
+    pub(super) fn is_amid_message(&self) -> bool {
+        self.amid_message
+    }
+
+    /// A new message: nobody is chosen yet.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.message += 1;
+        self.chosen.clear();
+        self.amid_message = false;
+    }
+
+    /// Chooses a pipe; again does no harm.
+    #[inline]
+    pub(super) fn choose(&mut self, id: PipeId) {
+        if let Some(mark) = self.chosen_for.get_mut(id.0 as usize) {
+            if *mark != self.message && *mark != ABSENT {
+                *mark = self.message;
+                self.chosen.push(id);
+            }
+        }
+    }
+
+    /// Chooses those that are not chosen, instead of those that are.
+    pub(super) fn invert(&mut self) {
+        self.chosen.clear();
+        for (slot, mark) in (0u32..).zip(&self.chosen_for) {
+            if *mark != ABSENT && *mark != self.message {
+                self.chosen.push(PipeId(slot));
+            }
+        }
+    }
+
+    /// Chooses all.
+    pub(super) fn choose_all(&mut self) {
+        self.begin();
+        self.invert();
+    }
+
+    /// A chosen pipe that has no room.
+    pub(super) fn full(&self, pipes: &mut Pipes) -> Option<PipeId> {
+        self.chosen.iter().copied().find(|id| {
+            pipes.get(*id).is_some_and(|pipe| !pipe.check_write() && !pipe.ended())
+        })
+    }
+
+    /// Sends a part to those chosen at the beginning of its message, and takes it.
+    pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        let more = msg.more();
+        let mut left = self.chosen.len();
+        self.chosen.retain(|id| {
+            left -= 1;
+            let Some(pipe) = pipes.get(*id) else { return false };
+            // The last one gets the original, which saves the only copy where there is one peer.
+            let copy = if left == 0 { Ok(msg.take()) } else { msg.share() };
+            let taken = copy.is_ok_and(|copy| pipe.write(copy).is_ok());
+            if !taken {
+                pipe.rollback();
+            } else if !more {
+                pipe.flush();
+            }
+            taken
+        });
+        msg.take();
+        self.amid_message = more;
+        if !more {
+            self.chosen.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Peers, part};
+    use super::*;
+
+    fn world(count: usize, mark: i32) -> (Pipes, Peers, FanOut) {
+        let mut pipes = Pipes::new();
+        let mut peers = Peers::with_mark(mark);
+        let mut fan_out = FanOut::default();
+        for _ in 0..count {
+            fan_out.attach(peers.join(&mut pipes));
+        }
+        (pipes, peers, fan_out)
+    }
+
+    #[test]
+    fn each_chosen_pipe_gets_one_copy() {
+        let (mut pipes, mut peers, mut fan_out) = world(3, 0);
+        for long in [false, true] {
+            let body = if long { "x".repeat(100) } else { "x".into() };
+            fan_out.begin();
+            for id in [2, 0, 2, 9] {
+                fan_out.choose(PipeId(id));
+            }
+            fan_out.send(&mut pipes, &mut part(&body, false));
+            assert_eq!(peers.received(0), [[body.as_str()]]);
+            assert_eq!(peers.received(2), [[body.as_str()]]);
+            assert!(peers.received(1).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_choice_can_be_inverted() {
+        let (mut pipes, mut peers, mut fan_out) = world(3, 0);
+        fan_out.begin();
+        fan_out.choose(PipeId(1));
+        fan_out.invert();
+        fan_out.send(&mut pipes, &mut part("m", false));
+        assert_eq!((0..3).map(|n| peers.received(n).len()).collect::<Vec<_>>(), [1, 0, 1]);
+        fan_out.choose_all();
+        fan_out.send(&mut pipes, &mut part("m", false));
+        assert_eq!((0..3).map(|n| peers.received(n).len()).collect::<Vec<_>>(), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_full_pipe_misses_the_whole_message_and_only_that() {
+        let (mut pipes, mut peers, mut fan_out) = world(2, 1);
+        for n in 0..4 {
+            if n == 2 {
+                assert_eq!(peers.received(1).len(), 2);
+            }
+            fan_out.choose_all();
+            assert_eq!(fan_out.full(&mut pipes).is_some(), n >= 2);
+            fan_out.send(&mut pipes, &mut part("a", true));
+            // Room that comes amid a message is for the next one.
+            assert_eq!(peers.received(0).len(), if n == 2 { 2 } else { 0 });
+            assert!(fan_out.is_amid_message());
+            fan_out.send(&mut pipes, &mut part(&n.to_string(), false));
+        }
+        assert_eq!(peers.received(0), [["a", "3"]]);
+        assert_eq!(peers.received(1), [["a", "2"], ["a", "3"]]);
+    }
+
+    #[test]
+    fn a_pipe_that_comes_amid_a_message_misses_it_and_one_that_goes_does_no_harm() {
+        let (mut pipes, mut peers, mut fan_out) = world(2, 0);
+        fan_out.choose_all();
+        fan_out.send(&mut pipes, &mut part("a", true));
+        fan_out.detach(PipeId(0));
+        pipes.remove(PipeId(0));
+        let again = peers.join(&mut pipes);
+        fan_out.attach(again);
+        assert_eq!(again, PipeId(0), "the place is used again");
+        fan_out.send(&mut pipes, &mut part("b", false));
+        assert_eq!(peers.received(1), [["a", "b"]]);
+        assert!(peers.received(0).is_empty() && peers.received(2).is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! The socket types: what each does with messages and peers.
+//!
+//! A [`Pattern`] is given the pipes of its socket for each call and keeps none; it knows no sockets,
+//! descriptors, threads or clocks, never waits and never calls back. One file per socket type, and the
+//! parts they share: [`ring`], [`fair_queue`], [`load_balancer`], [`fan_out`], [`subscriptions`],
+//! [`peers`].
+#![forbid(unsafe_code)]
+
+mod dealer;
+mod fair_queue;
+mod fan_out;
+mod hash;
+mod load_balancer;
+mod pair;
+mod peers;
+mod pub_;
+mod pull;
+mod push;
+mod rep;
+mod req;
+mod ring;
+mod router;
+mod stream;
+mod sub;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
+mod xpub;
+mod xsub;
+
+use crate::base::{Error, constants as c};
+use crate::message::Msg;
+use crate::options::{Options, SocketType, Value};
+use crate::pipe::{PipeId, Pipes};
+
+/// How a pipe came to a socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attach {
+    /// This socket connected, rather than accepted.
+    pub initiator: bool,
+    /// The peer cannot subscribe and gets everything (unversioned ZMTP 1.0).
+    pub subscribe_to_all: bool,
+    /// What to call the peer, from [`Pattern::connect_routing_id`].
+    pub assigned_id: Option<Vec<u8>>,
+}
+
+/// What makes a socket type. Every call is given the pipes of the socket, and touches no others.
+pub trait Pattern: Send {
+    /// A new pipe. [`Pattern::readable`] follows when it has input already.
+    fn attach(&mut self, pipes: &mut Pipes, id: PipeId, how: Attach);
+
+    /// The peer behind a pipe is known, by the routing id it announced (empty: none). Again after each
+    /// reconnect.
+    fn identify(&mut self, _pipes: &mut Pipes, _id: PipeId, _routing_id: &[u8]) {}
+
+    /// The peer behind a pipe cannot subscribe and gets everything, as in [`Attach::subscribe_to_all`];
+    /// for pipes that existed before their peer was known.
+    fn subscribe_to_all(&mut self, _pipes: &mut Pipes, _id: PipeId) {}
+
+    /// A pipe that had nothing to read may have something.
+    fn readable(&mut self, pipes: &mut Pipes, id: PipeId);
+
+    /// A pipe that had no room may have some.
+    fn writable(&mut self, pipes: &mut Pipes, id: PipeId);
+
+    /// The connection behind a pipe was lost and will be made anew; what was queued for it is gone.
+    fn hiccup(&mut self, _pipes: &mut Pipes, _id: PipeId) {}
+
+    /// A pipe is over. It is still there, but not after this call, and its id may be used again.
+    fn detach(&mut self, pipes: &mut Pipes, id: PipeId);
+
+    /// Sends one part, of a message that goes on if [`Msg::more`] says so. When it is taken, `msg` is left
+    /// empty; otherwise it is unchanged.
+    fn send(&mut self, _pipes: &mut Pipes, _msg: &mut Msg) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Whether the [`Error::Again`] that [`Pattern::send`] just gave came from a message spoilt after its
+    /// first part: then waiting is of no use. A sender that would not wait is told [`Error::Again`], for
+    /// any other the part counts as sent (and lost). Asking clears it.
+    fn take_spoilt(&mut self) -> bool {
+        false
+    }
+
+    /// Receives one part.
+    fn recv(&mut self, _pipes: &mut Pipes) -> Result<Msg, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Whether [`Pattern::recv`] would give a part.
+    fn can_recv(&mut self, _pipes: &mut Pipes) -> bool {
+        false
+    }
+
+    /// Whether [`Pattern::send`] would take a part.
+    fn can_send(&mut self, _pipes: &mut Pipes) -> bool {
+        false
+    }
+
+    /// Whether a pipe whose peer is gone stays until what it holds was read; not so where that will never
+    /// be read.
+    fn drains_input(&self, _pipes: &mut Pipes, _id: PipeId) -> bool {
+        true
+    }
+
+    /// Sets an option of this type; [`Error::Invalid`] when it is none, or the value is wrong.
+    fn set(&mut self, _pipes: &mut Pipes, _option: i32, _value: &[u8]) -> Result<(), Error> {
+        Err(Error::Invalid)
+    }
+
+    /// An option of this type; [`Error::Invalid`] when it has none such to tell.
+    fn option(&self, option: i32) -> Result<Value, Error> {
+        match option {
+            c::ZMQ_ROUTER_NOTIFY => Ok(Value::Int(0)),
+            c::ZMQ_TOPICS_COUNT => self.topics_count().map(Value::LooseInt),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// How many topics are subscribed; [`Error::Invalid`] where there are no topics.
+    fn topics_count(&self) -> Result<i32, Error> {
+        Err(Error::Invalid)
+    }
+
+    /// ZMQ_INVERT_MATCHING has this value from now on.
+    fn set_invert_matching(&mut self, _on: bool) {}
+
+    /// What to call the peer of the connect being made, as ZMQ_CONNECT_ROUTING_ID asked. Asking clears it.
+    fn connect_routing_id(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The name given to the newest peer, where ZMQ_ROUTING_ID tells that (STREAM).
+    fn last_peer_id(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The poll events that sending to a peer is ready for.
+    fn peer_state(&mut self, _pipes: &mut Pipes, _id: &[u8]) -> Result<i32, Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Whether connections made from now on carry bytes instead of ZMTP.
+    fn is_raw(&self) -> bool {
+        false
+    }
+
+    /// Of what the connection shall tell by an empty message from the peer: `ZMQ_NOTIFY_CONNECT`,
+    /// `ZMQ_NOTIFY_DISCONNECT`, or both.
+    fn notifies(&self) -> i32 {
+        0
+    }
+}
+
+/// A new socket's pattern; None for the types that are not built yet.
+pub fn create(ty: SocketType, options: &Options) -> Option<Box<dyn Pattern>> {
+    Some(match ty {
+        SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Pub => Box::new(pub_::Pub::new(options)),
+        SocketType::Sub => Box::new(sub::Sub::new(options)),
+        SocketType::Req => Box::new(req::Req::default()),
+        SocketType::Rep => Box::new(rep::Rep::default()),
+        SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Router => Box::new(router::Router::default()),
+        SocketType::Pull => Box::new(pull::Pull::default()),
+        SocketType::Push => Box::new(push::Push::default()),
+        SocketType::XPub => Box::new(xpub::XPub::new(options)),
+        SocketType::XSub => Box::new(xsub::XSub::default()),
+        SocketType::Stream => Box::new(stream::Stream::default()),
+        SocketType::Server
+        | SocketType::Client
+        | SocketType::Radio
+        | SocketType::Dish
+        | SocketType::Gather
+        | SocketType::Scatter
+        | SocketType::Dgram
+        | SocketType::Peer
+        | SocketType::Channel => return None,
+    })
+}
+
+/// A switch given as an int: 0 is off, above is on, below is wrong.
+fn switch(value: &[u8]) -> Result<bool, Error> {
+    crate::options::non_negative(value).map(|number| number != 0)
+}

@@ -1,0 +1,267 @@
+//! The peers of ROUTER, REP and STREAM: their names, and what they send.
+//!
+//! What is sent to a peer, and what goes with its name, is the socket type's business.
+
+use std::collections::HashMap;
+
+use super::fair_queue::FairQueue;
+use super::hash::KeyedState;
+use super::switch;
+use crate::base::{Error, constants as c};
+use crate::message::Msg;
+use crate::options::non_negative;
+use crate::pipe::{PipeId, Pipes};
+
+/// A peer that announced no name gets one of this length: a zero byte and a counter.
+const AUTO_ID_LEN: usize = 5;
+
+/// The named peers of a socket. Pipes without a name are not read.
+pub(super) struct Peers {
+    by_name: HashMap<Box<[u8]>, PipeId, KeyedState>,
+    next_auto_id: u32,
+    pub(super) input: FairQueue,
+    pub(super) options: RouterOptions,
+}
+
+/// The options of a ROUTER, which a REP has as well.
+#[derive(Default)]
+pub(super) struct RouterOptions {
+    pub(super) mandatory: bool,
+    /// Peers speak plain bytes.
+    pub(super) raw: bool,
+    /// As `raw`, but once on it stays on: connections go by this.
+    pub(super) raw_connections: bool,
+    pub(super) notify: i32,
+    pub(super) connect_routing_id: Option<Vec<u8>>,
+    handover: bool,
+    probe: bool,
+}
+
+impl Default for Peers {
+    fn default() -> Peers {
+        Peers {
+            by_name: HashMap::default(),
+            next_auto_id: fastrand::u32(..),
+            input: FairQueue::default(),
+            options: RouterOptions::default(),
+        }
+    }
+}
+
+impl Peers {
+    /// A new pipe. Its peer has no name yet, unless this socket's user chose one.
+    pub(super) fn attach(&mut self, pipes: &mut Pipes, id: PipeId, assigned: Option<Vec<u8>>) {
+        if self.options.probe && !self.options.raw {
+            probe(pipes, id);
+        }
+        if let Some(name) = assigned {
+            if !self.is_taken(pipes, &name) {
+                self.name(pipes, id, name.into());
+            }
+        }
+    }
+
+    /// The peer announced its name; only the first announcement of a pipe counts. A name that another
+    /// peer has leaves this one nameless, if the other is not to hand it over.
+    pub(super) fn identify(&mut self, pipes: &mut Pipes, id: PipeId, name: &[u8]) {
+        if self.has_name(pipes, id) {
+            return;
+        }
+        if name.is_empty() {
+            self.identify_auto(pipes, id);
+            return;
+        }
+        if self.is_taken(pipes, name) {
+            if !self.options.handover {
+                return;
+            }
+            self.evict(pipes, name);
+        }
+        self.name(pipes, id, name.into());
+    }
+
+    /// Names a peer that announced no name; what it is called now.
+    pub(super) fn identify_auto(&mut self, pipes: &mut Pipes, id: PipeId) -> Option<[u8; AUTO_ID_LEN]> {
+        if self.has_name(pipes, id) {
+            return None;
+        }
+        let name = self.fresh_id();
+        self.name(pipes, id, name.into());
+        Some(name)
+    }
+
+    /// Forgets a pipe.
+    pub(super) fn detach(&mut self, pipes: &mut Pipes, id: PipeId) {
+        if let Some(pipe) = pipes.get(id) {
+            // The name may be another's by now.
+            if self.by_name.get(pipe.routing_id()) == Some(&id) {
+                self.by_name.remove(pipe.routing_id());
+            }
+        }
+        self.input.detach(id);
+    }
+
+    /// The peer with this name.
+    #[inline]
+    pub(super) fn find(&self, name: &[u8]) -> Option<PipeId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Whether the pipe's peer has a name, and so is read.
+    pub(super) fn has_name(&self, pipes: &mut Pipes, id: PipeId) -> bool {
+        pipes.get(id).is_some_and(|pipe| !pipe.routing_id().is_empty())
+    }
+
+    /// Whether any peer has room.
+    pub(super) fn any_writable(&self, pipes: &mut Pipes) -> bool {
+        self.by_name.values().any(|id| pipes.get(*id).is_some_and(|pipe| pipe.check_write()))
+    }
+
+    /// The poll events that sending to a peer is ready for.
+    pub(super) fn state(&self, pipes: &mut Pipes, name: &[u8]) -> Result<i32, Error> {
+        let id = self.find(name).ok_or(Error::HostUnreachable)?;
+        let writable = pipes.get(id).is_some_and(|pipe| pipe.check_write());
+        Ok(if writable { c::ZMQ_POLLOUT } else { 0 })
+    }
+
+    /// Sets an option of the ROUTER family.
+    pub(super) fn set(&mut self, pipes: &mut Pipes, option: i32, value: &[u8]) -> Result<(), Error> {
+        let options = &mut self.options;
+        match option {
+            c::ZMQ_ROUTER_MANDATORY => options.mandatory = switch(value)?,
+            c::ZMQ_ROUTER_HANDOVER => options.handover = switch(value)?,
+            c::ZMQ_PROBE_ROUTER => options.probe = switch(value)?,
+            c::ZMQ_ROUTER_RAW => {
+                options.raw = switch(value)?;
+                options.raw_connections |= options.raw;
+            }
+            c::ZMQ_ROUTER_NOTIFY => {
+                let known = c::ZMQ_NOTIFY_CONNECT | c::ZMQ_NOTIFY_DISCONNECT;
+                let bits = non_negative(value)?;
+                if bits & !known != 0 {
+                    return Err(Error::Invalid);
+                }
+                options.notify = bits;
+            }
+            c::ZMQ_CONNECT_ROUTING_ID => self.set_connect_routing_id(pipes, value)?,
+            _ => return Err(Error::Invalid),
+        }
+        Ok(())
+    }
+
+    /// Chooses the name of the next peer connected to; one that is taken is refused.
+    pub(super) fn set_connect_routing_id(&mut self, pipes: &mut Pipes, name: &[u8]) -> Result<(), Error> {
+        if name.is_empty() || self.is_taken(pipes, name) {
+            return Err(Error::Invalid);
+        }
+        self.options.connect_routing_id = Some(name.to_vec());
+        Ok(())
+    }
+
+    /// Whether a living peer has this name. One that is gone, with messages still to be read, keeps its
+    /// name for these but does not stand in the way of its successor.
+    fn is_taken(&self, pipes: &mut Pipes, name: &[u8]) -> bool {
+        self.find(name).and_then(|id| pipes.get(id)).is_some_and(|pipe| !pipe.ended())
+    }
+
+    fn name(&mut self, pipes: &mut Pipes, id: PipeId, name: Box<[u8]>) {
+        if let Some(pipe) = pipes.get(id) {
+            pipe.set_routing_id(name.clone());
+            self.by_name.insert(name, id);
+            self.input.attach(id);
+        }
+    }
+
+    /// The holder of `name` goes under another name from now on, and ends when what it delivered is read.
+    fn evict(&mut self, pipes: &mut Pipes, name: &[u8]) {
+        let Some(id) = self.by_name.remove(name) else { return };
+        let fresh = self.fresh_id();
+        if let Some(pipe) = pipes.get(id) {
+            pipe.set_routing_id(fresh);
+            pipe.terminate(true);
+            self.by_name.insert(fresh.into(), id);
+        }
+    }
+
+    fn fresh_id(&mut self) -> [u8; AUTO_ID_LEN] {
+        loop {
+            let [a, b, c, d] = self.next_auto_id.to_be_bytes();
+            self.next_auto_id = self.next_auto_id.wrapping_add(1);
+            let id = [0, a, b, c, d];
+            // A peer may have announced just this, or the counter come round.
+            if !self.by_name.contains_key(&id[..]) {
+                return id;
+            }
+        }
+    }
+}
+
+/// Messages as `[name][parts...]`, for the types that show the names of peers.
+#[derive(Default)]
+pub(super) struct Named {
+    /// The first part of the message whose name was given out.
+    first: Option<Msg>,
+}
+
+impl Named {
+    pub(super) fn recv(&mut self, peers: &mut Peers, pipes: &mut Pipes) -> Result<Msg, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let begins = !peers.input.is_amid_message();
+        let (id, msg) = peers.input.recv(pipes)?;
+        if !begins {
+            return Ok(msg);
+        }
+        let name = pipes.get(id).map(|pipe| pipe.routing_id()).unwrap_or_default();
+        let mut name = match Msg::copy_of(name) {
+            Ok(name) => name,
+            Err(error) => {
+                peers.input.skip_rest(pipes);
+                return Err(error);
+            }
+        };
+        name.set_more(true);
+        name.set_metadata(msg.metadata().cloned());
+        self.first = Some(msg);
+        Ok(name)
+    }
+
+    pub(super) fn can_recv(&mut self, peers: &mut Peers, pipes: &mut Pipes) -> bool {
+        self.first.is_some() || peers.input.can_recv(pipes)
+    }
+}
+
+/// Sends the empty message that makes a ROUTER at the other end aware of this peer.
+pub(super) fn probe(pipes: &mut Pipes, id: PipeId) {
+    if let Some(pipe) = pipes.get(id) {
+        pipe.write_control(Msg::new());
+        pipe.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::inproc_pair_for_tests;
+
+    #[test]
+    fn automatic_names_count_up_and_skip_those_in_use() {
+        let mut pipes = Pipes::new();
+        let mut peers = Peers { next_auto_id: u32::MAX, ..Peers::default() };
+        let mut far_ends = Vec::new();
+        let names = [
+            &b""[..],
+            &[0, 0, 0, 0, 0],
+            b"",
+        ]
+        .map(|announced| {
+            let (near, far) = inproc_pair_for_tests((0, 0), (0, 0));
+            far_ends.push(far);
+            let id = pipes.insert(near).id;
+            peers.identify(&mut pipes, id, announced);
+            pipes.get(id).expect("inserted").routing_id().to_vec()
+        });
+        assert_eq!(names, [vec![0, 255, 255, 255, 255], vec![0; 5], vec![0, 0, 0, 0, 1]]);
+    }
+}

@@ -1,0 +1,409 @@
+//! The pipe between two sockets of one context: a ring of messages in each direction.
+//!
+//! The mark of a direction is the writer's send mark plus the reader's receive mark, unlimited when either
+//! is 0, and the writer's alone while the other end waits for its socket. The reader announces its
+//! progress in steps of the low-water mark; a writer that found the pipe full hears of that.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+use super::{Notice, Target};
+use crate::message::Msg;
+use crate::sync::{Lock, Receiver, Sender, channel};
+
+/// A mark of the far side that is not known yet.
+const UNKNOWN: i32 = -1;
+
+/// What both ends know of one direction.
+struct Direction {
+    reader: OnceLock<Target>,
+    writer: OnceLock<Target>,
+    writer_mark: AtomicI32,
+    reader_mark: AtomicI32,
+    /// Messages read, as announced.
+    progress: AtomicU64,
+    /// The writer waits for progress.
+    blocked: AtomicBool,
+    writer_gone: AtomicBool,
+    reader_gone: AtomicBool,
+    /// The newest message, where only that counts (ZMQ_CONFLATE).
+    latest: Option<Latest>,
+}
+
+struct Latest {
+    message: Lock<Option<Msg>>,
+    asleep: AtomicBool,
+}
+
+impl Direction {
+    fn new(conflate: bool) -> Arc<Direction> {
+        Arc::new(Direction {
+            reader: OnceLock::new(),
+            writer: OnceLock::new(),
+            writer_mark: AtomicI32::new(UNKNOWN),
+            reader_mark: AtomicI32::new(UNKNOWN),
+            progress: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            writer_gone: AtomicBool::new(false),
+            reader_gone: AtomicBool::new(false),
+            latest: conflate.then(|| Latest {
+                message: Lock::new(None),
+                asleep: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Messages that may be under way, 0 for any number.
+    #[inline]
+    fn limit(&self) -> u64 {
+        let writer = self.writer_mark.load(Ordering::Relaxed);
+        let reader = self.reader_mark.load(Ordering::Relaxed);
+        match (writer, reader) {
+            (0, _) | (_, 0) => 0,
+            (writer, reader) => {
+                writer.max(0).unsigned_abs() as u64 + reader.max(0).unsigned_abs() as u64
+            }
+        }
+    }
+}
+
+/// One socket's end.
+pub struct End {
+    out: Sender<Msg>,
+    out_state: Arc<Direction>,
+    written: u64,
+    known_progress: u64,
+    /// Parts of a message that is not complete.
+    stage: Vec<Msg>,
+    input: Receiver<Msg>,
+    in_state: Arc<Direction>,
+    read: u64,
+    /// Messages still to read until the next announcement.
+    until_announce: u64,
+    /// The limit that plan was made for.
+    planned_limit: u64,
+    closed: bool,
+}
+
+/// A pipe, by its two ends.
+pub fn pair(conflate: bool) -> (End, End) {
+    let (a_out, b_in) = channel();
+    let (b_out, a_in) = channel();
+    let (a_to_b, b_to_a) = (Direction::new(conflate), Direction::new(conflate));
+    let a = End::new(a_out, a_to_b.clone(), a_in, b_to_a.clone());
+    (a, End::new(b_out, b_to_a, b_in, a_to_b))
+}
+
+impl End {
+    fn new(
+        out: Sender<Msg>,
+        out_state: Arc<Direction>,
+        input: Receiver<Msg>,
+        in_state: Arc<Direction>,
+    ) -> End {
+        End {
+            out,
+            out_state,
+            written: 0,
+            known_progress: 0,
+            stage: Vec::new(),
+            input,
+            in_state,
+            read: 0,
+            until_announce: 1,
+            planned_limit: 0,
+            closed: false,
+        }
+    }
+
+    pub(super) fn bind_target(&mut self, target: Target) {
+        // Both are set by the one socket that owns this end, once.
+        let _first = self.in_state.reader.set(target.clone());
+        let _first = self.out_state.writer.set(target);
+    }
+
+    /// The marks of the socket that owns this end; the far side sees them at once.
+    pub fn set_marks(&mut self, send: i32, receive: i32) {
+        self.out_state.writer_mark.store(send, Ordering::Relaxed);
+        self.in_state.reader_mark.store(receive, Ordering::Relaxed);
+        self.plan_announcement();
+    }
+
+    /// Messages until the total read is a multiple of the low-water mark.
+    fn plan_announcement(&mut self) {
+        /// Nobody waits for progress in an unlimited pipe, unless the limit changes.
+        const UNLIMITED_STEP: u64 = 256;
+        self.planned_limit = self.in_state.limit();
+        let step = match self.planned_limit {
+            0 => UNLIMITED_STEP,
+            limit => limit.div_ceil(2),
+        };
+        self.until_announce = step - self.read % step;
+    }
+
+    #[inline]
+    pub(super) fn check_read(&mut self) -> bool {
+        match &self.in_state.latest {
+            None => self.input.ready_or_sleep() || self.found_nothing(),
+            Some(latest) => {
+                let message = latest.message.lock();
+                latest.asleep.store(message.is_none(), Ordering::SeqCst);
+                message.is_some()
+            }
+        }
+    }
+
+    /// The pipe is drained. Where a mark changed since the last announcement was planned, the writer may
+    /// wait for one that would never come. Answers false, for the caller to pass on.
+    #[cold]
+    fn found_nothing(&mut self) -> bool {
+        if self.in_state.limit() != self.planned_limit {
+            self.announce();
+        }
+        false
+    }
+
+    #[inline]
+    pub(super) fn read(&mut self) -> Option<Msg> {
+        if let Some(latest) = &self.in_state.latest {
+            let mut message = latest.message.lock();
+            latest.asleep.store(message.is_none(), Ordering::SeqCst);
+            return message.take();
+        }
+        let msg = match self.input.pop() {
+            Some(msg) => msg,
+            None => {
+                if !self.check_read() {
+                    return None;
+                }
+                self.input.pop()?
+            }
+        };
+        if !msg.more() {
+            self.read += 1;
+            self.until_announce -= 1;
+            if self.until_announce == 0 {
+                self.announce();
+            }
+        }
+        Some(msg)
+    }
+
+    #[cold]
+    fn announce(&mut self) {
+        self.plan_announcement();
+        self.in_state.progress.store(self.read, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if self.in_state.blocked.swap(false, Ordering::SeqCst) {
+            if let Some(writer) = self.in_state.writer.get() {
+                writer.mailbox.post(Notice::Writable(writer.key));
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn check_write(&mut self) -> bool {
+        if self.closed || self.out_state.reader_gone.load(Ordering::Relaxed) {
+            return false;
+        }
+        let limit = self.out_state.limit();
+        if limit == 0
+            || self.written - self.known_progress < limit
+            || self.out_state.latest.is_some()
+        {
+            return true;
+        }
+        self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
+        if self.written - self.known_progress < limit {
+            return true;
+        }
+        self.out_state.blocked.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
+        let room = self.written - self.known_progress < limit;
+        if room {
+            self.out_state.blocked.store(false, Ordering::SeqCst);
+        }
+        room
+    }
+
+    #[inline]
+    pub(super) fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+        if let Some(latest) = &self.out_state.latest {
+            if self.closed || self.out_state.reader_gone.load(Ordering::Relaxed) {
+                return Err(msg);
+            }
+            *latest.message.lock() = Some(msg);
+            return Ok(());
+        }
+        if self.stage.is_empty() {
+            if !self.check_write() {
+                return Err(msg);
+            }
+            if !msg.more() {
+                self.out.push(msg);
+                self.written += 1;
+                return Ok(());
+            }
+        }
+        let last = !msg.more();
+        self.stage.push(msg);
+        if last {
+            for part in self.stage.drain(..) {
+                self.out.push(part);
+            }
+            self.written += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_control(&mut self, msg: Msg) {
+        if self.closed {
+            return;
+        }
+        if let Some(latest) = &self.out_state.latest {
+            *latest.message.lock() = Some(msg);
+            return;
+        }
+        self.out.push(msg);
+        self.written += 1;
+    }
+
+    #[inline]
+    pub(super) fn flush(&mut self) {
+        let asleep = match &self.out_state.latest {
+            None => self.out.publish(),
+            Some(latest) => latest.asleep.swap(false, Ordering::SeqCst),
+        };
+        if asleep {
+            if let Some(reader) = self.out_state.reader.get() {
+                reader.mailbox.post(Notice::Readable(reader.key));
+            }
+        }
+    }
+
+    pub(super) fn rollback(&mut self) {
+        self.stage.clear();
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.closed || self.in_state.writer_gone.load(Ordering::Acquire)
+    }
+
+    /// Tells the other side that nothing more comes from here and that nothing is read any more.
+    pub(super) fn close(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        self.stage.clear();
+        self.flush();
+        self.in_state.reader_gone.store(true, Ordering::Release);
+        self.out_state.writer_gone.store(true, Ordering::Release);
+        if let Some(far) = self.out_state.reader.get() {
+            far.mailbox.post(Notice::Ended(far.key));
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(n: u8) -> Msg {
+        Msg::copy_of(&[n]).expect("small")
+    }
+
+    fn fill(end: &mut End) -> usize {
+        let mut count = 0;
+        while end.write(numbered(count as u8)).is_ok() {
+            end.flush();
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn the_mark_is_the_sum_of_both_sides() {
+        for (send, receive, expected) in [(3, 4, 7), (1, 1, 2)] {
+            let (mut a, mut b) = pair(false);
+            a.set_marks(send, 1);
+            b.set_marks(1, receive);
+            assert_eq!(fill(&mut a), expected);
+        }
+    }
+
+    #[test]
+    fn before_the_bind_only_the_connecters_mark_counts() {
+        let (mut a, mut b) = pair(false);
+        a.set_marks(3, 1);
+        assert_eq!(fill(&mut a), 3);
+        b.set_marks(1, 4);
+        assert_eq!(fill(&mut a), 4);
+    }
+
+    #[test]
+    fn room_comes_in_steps_of_the_low_water_mark() {
+        for (mark, step) in [(20, 10), (7, 4), (2, 1)] {
+            let (mut a, mut b) = pair(false);
+            a.set_marks(mark - 1, 1);
+            b.set_marks(1, 1);
+            assert_eq!(fill(&mut a), mark as usize);
+            for n in 1..=step {
+                assert!(!a.check_write(), "mark {mark} after {n} reads");
+                assert!(b.read().is_some());
+            }
+            assert!(a.check_write(), "mark {mark}");
+        }
+    }
+
+    #[test]
+    fn parts_appear_together_and_a_rolled_back_message_never_does() {
+        let (mut a, mut b) = pair(false);
+        a.set_marks(10, 10);
+        b.set_marks(10, 10);
+        let mut first = numbered(1);
+        first.set_more(true);
+        assert!(a.write(first.share().expect("small")).is_ok());
+        a.flush();
+        assert!(!b.check_read());
+        a.rollback();
+        assert!(a.write(first).is_ok() && a.write(numbered(2)).is_ok());
+        a.flush();
+        assert!(b.check_read());
+        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![1]));
+        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![2]));
+        assert!(b.read().is_none());
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_stays_readable() {
+        let (mut a, mut b) = pair(false);
+        a.set_marks(10, 10);
+        b.set_marks(10, 10);
+        assert!(a.write(numbered(9)).is_ok());
+        drop(a);
+        assert!(b.ended() && b.check_read());
+        assert!(b.read().is_some() && !b.check_read());
+        assert!(b.write(numbered(1)).is_err());
+    }
+
+    #[test]
+    fn a_conflating_pipe_keeps_the_newest() {
+        let (mut a, mut b) = pair(true);
+        a.set_marks(1, 1);
+        b.set_marks(1, 1);
+        for n in 0..5 {
+            assert!(a.write(numbered(n)).is_ok());
+            a.flush();
+        }
+        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![4]));
+        assert!(!b.check_read());
+    }
+}

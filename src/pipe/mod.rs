@@ -1,0 +1,474 @@
+//! The two-way message queue between a socket and one peer: high- and low-water marks, whole messages
+//! only, ends that outlive each other.
+//!
+//! A pipe has two shapes. [`inproc`] joins two sockets of a context by a ring of messages per direction.
+//! [`wire`] joins a socket and a connection: what is sent lies there as frames ready for the kernel, what
+//! was received as chunks of frames that the socket takes apart when it reads. Patterns see one type,
+//! [`Pipe`], and know neither sockets nor connections.
+
+pub mod inproc;
+pub mod turn;
+pub mod wire;
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::message::{Metadata, Msg};
+use crate::sync::Mailbox;
+
+/// Which pipe of a socket; reused after the pipe is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct PipeId(pub u32);
+
+/// A pipe as others name it: never reused, so that a late notice for a dead pipe is seen as such.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PipeKey {
+    /// The slot in the socket's table.
+    pub id: PipeId,
+    /// Counts the uses of that slot.
+    pub generation: u32,
+}
+
+/// What the far side of a pipe tells the socket.
+pub enum Notice {
+    /// There is input again.
+    Readable(PipeKey),
+    /// There is room again.
+    Writable(PipeKey),
+    /// The far side is gone; what it sent before can still be read.
+    Ended(PipeKey),
+    /// The peer behind the pipe is known (after each handshake).
+    Identified(PipeKey, Box<Identity>),
+    /// The connection was lost and will be made anew; what was queued for it is gone.
+    Hiccup(PipeKey),
+    /// A new pipe for this socket.
+    Attach(Box<NewPipe>),
+    /// A connect endpoint of the socket ended by itself; its address is free again.
+    EndpointGone(u64),
+    /// Somebody else's news (such as a finished monitor): look again.
+    Nudge,
+}
+
+/// Who is behind a pipe.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The routing id the peer announced, empty when none.
+    pub routing_id: Vec<u8>,
+    /// What messages from this peer carry.
+    pub metadata: Option<Arc<Metadata>>,
+    /// The peer cannot subscribe and gets everything (unversioned ZMTP 1.0).
+    pub subscribe_to_all: bool,
+}
+
+/// A pipe on its way to the socket that will own it.
+pub struct NewPipe {
+    /// The socket's end.
+    pub pipe: Pipe,
+    /// The peer, when it is known already.
+    pub identity: Option<Identity>,
+    /// Which of the socket's endpoints it belongs to.
+    pub endpoint: u64,
+    /// This socket connected (rather than accepted).
+    pub initiator: bool,
+}
+
+/// Where notices for one pipe go.
+#[derive(Clone)]
+pub struct Target {
+    /// The socket's mailbox.
+    pub mailbox: Arc<Mailbox<Notice>>,
+    /// The pipe in that socket.
+    pub key: PipeKey,
+}
+
+/// When a flush should reach the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Urgency {
+    /// The connection decides by the density of sends.
+    #[default]
+    Auto,
+    /// Write now: the caller just waited for the message it answers.
+    Now,
+    /// More is coming: the caller has further input at hand and will flush before it waits.
+    Later,
+}
+
+/// The connection behind a wire pipe, as the socket's thread uses it: it may do the connection's work
+/// itself instead of waking the I/O thread.
+pub trait Driver: Send + Sync {
+    /// Something was appended to the send queue.
+    fn flush(&self, urgency: Urgency);
+    /// Where reading was taken over: reads what the kernel has, without waiting. True when the receive
+    /// queue got messages.
+    fn pull(&self) -> bool;
+    /// The receive queue has room again (it was paused at its mark); true when it got messages.
+    fn resume(&self) -> bool;
+    /// Takes reading over from the I/O thread until it is left alone for a while. Answers what to wait
+    /// on, None when there is nothing to read from or it cannot be taken.
+    fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>>;
+    /// The I/O thread stopped looking after a taken connection: it should look again.
+    fn rewatch(&self);
+    /// The socket lets go: send what is queued within `linger_ms` (-1 for ever), then close.
+    fn close(&self, linger_ms: i32);
+    /// The peer broke the rules of the socket's pattern: close, and never reconnect.
+    fn fail(&self);
+}
+
+enum End {
+    Inproc(Box<inproc::End>),
+    Wire(Box<wire::End>),
+}
+
+/// One socket's end of a pipe.
+pub struct Pipe {
+    end: End,
+    routing_id: Box<[u8]>,
+    metadata: Option<Arc<Metadata>>,
+    terminated: bool,
+    /// Which of the socket's endpoints it belongs to.
+    endpoint: u64,
+    /// Raised when the pattern ends this pipe, for the socket to see.
+    sweep: Option<Arc<AtomicBool>>,
+    dropping: bool,
+}
+
+impl Pipe {
+    /// The end of an inproc pipe.
+    pub fn inproc(end: inproc::End) -> Pipe {
+        Pipe::new(End::Inproc(Box::new(end)))
+    }
+
+    /// The socket's end of a connection.
+    pub fn wire(end: wire::End) -> Pipe {
+        Pipe::new(End::Wire(Box::new(end)))
+    }
+
+    fn new(end: End) -> Pipe {
+        Pipe {
+            end,
+            routing_id: Box::default(),
+            metadata: None,
+            terminated: false,
+            endpoint: 0,
+            sweep: None,
+            dropping: false,
+        }
+    }
+
+    /// Whether a part can be read now. When not, the pipe sleeps and its pattern hears of new input.
+    #[inline]
+    pub fn check_read(&mut self) -> bool {
+        !self.terminated
+            && match &mut self.end {
+                End::Inproc(end) => end.check_read(),
+                End::Wire(end) => end.check_read(),
+            }
+    }
+
+    /// The next part. Whole messages become visible at once: a part with MORE is followed by the rest.
+    #[inline]
+    pub fn read(&mut self) -> Option<Msg> {
+        if self.terminated {
+            return None;
+        }
+        match &mut self.end {
+            End::Inproc(end) => end.read(),
+            End::Wire(end) => {
+                let mut msg = end.read()?;
+                if self.metadata.is_some() {
+                    msg.set_metadata(self.metadata.clone());
+                }
+                Some(msg)
+            }
+        }
+    }
+
+    /// Whether a message may be written. When not, the pattern hears when there is room again.
+    #[inline]
+    pub fn check_write(&mut self) -> bool {
+        !self.terminated
+            && match &mut self.end {
+                End::Inproc(end) => end.check_write(),
+                End::Wire(end) => end.check_write(),
+            }
+    }
+
+    /// Appends a part; the mark is checked at the first part of a message only. Gives the part back when
+    /// the pipe is full or over.
+    #[inline]
+    pub fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+        if self.terminated {
+            return Err(msg);
+        }
+        match &mut self.end {
+            End::Inproc(end) => end.write(msg),
+            End::Wire(end) => end.write(msg),
+        }
+    }
+
+    /// Appends a single-part message whatever the mark says: subscriptions and the like.
+    pub fn write_control(&mut self, msg: Msg) {
+        if self.terminated {
+            return;
+        }
+        match &mut self.end {
+            End::Inproc(end) => end.write_control(msg),
+            End::Wire(end) => end.write_control(msg),
+        }
+    }
+
+    /// Hands complete messages on.
+    #[inline]
+    pub fn flush(&mut self) {
+        self.flush_with(Urgency::Auto);
+    }
+
+    /// As [`Pipe::flush`], with a hint for the connection.
+    #[inline]
+    pub fn flush_with(&mut self, urgency: Urgency) {
+        match &mut self.end {
+            End::Inproc(end) => end.flush(),
+            End::Wire(end) => end.flush(urgency),
+        }
+    }
+
+    /// Drops the parts of a message that was begun and not finished.
+    pub fn rollback(&mut self) {
+        match &mut self.end {
+            End::Inproc(end) => end.rollback(),
+            End::Wire(end) => end.rollback(),
+        }
+    }
+
+    /// Ends the pipe from this side. With `drain` what has arrived stays readable until the socket is
+    /// told of the end; without it is dropped.
+    pub fn terminate(&mut self, drain: bool) {
+        self.terminated |= !drain;
+        self.close(-1);
+        self.raise_sweep();
+    }
+
+    fn raise_sweep(&mut self) {
+        self.dropping = true;
+        if let Some(sweep) = &self.sweep {
+            sweep.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the pattern ended this pipe: it goes once it is exhausted.
+    pub fn dropping(&self) -> bool {
+        self.dropping
+    }
+
+    /// Which of the socket's endpoints it belongs to.
+    pub fn endpoint(&self) -> u64 {
+        self.endpoint
+    }
+
+    /// Says which of the socket's endpoints it belongs to.
+    pub fn set_endpoint(&mut self, endpoint: u64) {
+        self.endpoint = endpoint;
+    }
+
+    /// Ends the pipe from this side, giving a connection `linger_ms` to send what is queued.
+    pub fn close(&mut self, linger_ms: i32) {
+        match &mut self.end {
+            End::Inproc(end) => end.close(),
+            End::Wire(end) => end.close(linger_ms),
+        }
+    }
+
+    /// Closes the connection behind this pipe for a breach of the pattern's framing.
+    pub fn protocol_error(&mut self) {
+        self.terminated = true;
+        match &mut self.end {
+            End::Inproc(end) => end.close(),
+            End::Wire(end) => end.fail(),
+        }
+        self.raise_sweep();
+    }
+
+    /// Writes out what was appended under guard: the caller is about to wait.
+    #[inline]
+    pub fn flush_left(&mut self) {
+        if let End::Wire(end) = &mut self.end {
+            end.flush_left();
+        }
+    }
+
+    /// Whether the far side is gone: writes fail, reads return what is left.
+    pub fn ended(&self) -> bool {
+        self.terminated
+            || match &self.end {
+                End::Inproc(end) => end.ended(),
+                End::Wire(end) => end.ended(),
+            }
+    }
+
+    /// Whether the far side is gone and nothing is left to read.
+    pub fn exhausted(&mut self) -> bool {
+        self.ended() && !self.check_read()
+    }
+
+    /// Whether two sockets of one context share this pipe.
+    pub fn is_inproc(&self) -> bool {
+        matches!(self.end, End::Inproc(_))
+    }
+
+    /// The name its pattern gave the peer.
+    pub fn routing_id(&self) -> &[u8] {
+        &self.routing_id
+    }
+
+    /// Names the peer.
+    pub fn set_routing_id(&mut self, id: impl Into<Box<[u8]>>) {
+        self.routing_id = id.into();
+    }
+
+    /// What messages from the present peer carry.
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        self.metadata.as_ref()
+    }
+
+    /// Sets what messages from the present peer carry.
+    pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
+        self.metadata = metadata;
+    }
+
+    /// Says where notices for this end go. Set once, when a socket takes the pipe in.
+    pub fn bind_target(&mut self, target: Target) {
+        match &mut self.end {
+            End::Inproc(end) => end.bind_target(target),
+            End::Wire(end) => end.bind_target(target),
+        }
+    }
+
+    /// New marks of the socket (messages; 0 is unlimited).
+    pub fn set_marks(&mut self, send: i32, receive: i32) {
+        match &mut self.end {
+            End::Inproc(end) => end.set_marks(send, receive),
+            End::Wire(end) => end.set_marks(send, receive),
+        }
+    }
+
+    /// The connection behind this end, if it is one.
+    pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
+        match &self.end {
+            End::Inproc(_) => None,
+            End::Wire(end) => Some(end.driver()),
+        }
+    }
+}
+
+/// The pipes of one socket.
+#[derive(Default)]
+pub struct Pipes {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    len: usize,
+    sweep: Arc<AtomicBool>,
+}
+
+struct Slot {
+    generation: u32,
+    pipe: Option<Pipe>,
+}
+
+impl Pipes {
+    /// None yet.
+    pub fn new() -> Pipes {
+        Pipes::default()
+    }
+
+    /// Takes a pipe in.
+    pub fn insert(&mut self, mut pipe: Pipe) -> PipeKey {
+        pipe.sweep = Some(self.sweep.clone());
+        self.len += 1;
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.slots.push(Slot {
+                    generation: 0,
+                    pipe: None,
+                });
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let slot = &mut self.slots[index as usize];
+        slot.pipe = Some(pipe);
+        PipeKey {
+            id: PipeId(index),
+            generation: slot.generation,
+        }
+    }
+
+    /// Lets a pipe go.
+    pub fn remove(&mut self, id: PipeId) -> Option<Pipe> {
+        let slot = self.slots.get_mut(id.0 as usize)?;
+        let pipe = slot.pipe.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.0);
+        self.len -= 1;
+        Some(pipe)
+    }
+
+    /// A pipe by its place.
+    #[inline]
+    pub fn get(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.slots.get_mut(id.0 as usize)?.pipe.as_mut()
+    }
+
+    /// The place of a key that is still valid.
+    pub fn resolve(&self, key: PipeKey) -> Option<PipeId> {
+        let slot = self.slots.get(key.id.0 as usize)?;
+        (slot.generation == key.generation && slot.pipe.is_some()).then_some(key.id)
+    }
+
+    /// The key of a place in use.
+    pub fn key(&self, id: PipeId) -> Option<PipeKey> {
+        let slot = self.slots.get(id.0 as usize)?;
+        slot.pipe.is_some().then_some(PipeKey { id, generation: slot.generation })
+    }
+
+    /// The places in use, in order.
+    pub fn ids(&self) -> Vec<PipeId> {
+        (0u32..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| slot.pipe.is_some())
+            .map(|(index, _)| PipeId(index))
+            .collect()
+    }
+
+    /// All pipes with their places.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PipeId, &mut Pipe)> {
+        (0u32..)
+            .zip(&mut self.slots)
+            .filter_map(|(index, slot)| slot.pipe.as_mut().map(|pipe| (PipeId(index), pipe)))
+    }
+
+    /// Whether the pattern ended pipes since this was asked last.
+    #[inline]
+    pub fn take_sweep(&self) -> bool {
+        self.sweep.load(Ordering::Relaxed) && self.sweep.swap(false, Ordering::Relaxed)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Two joined ends with marks as two sockets would have them; notices go nowhere unless targets are
+/// bound. For unit tests of patterns: (send, receive) marks of each side, 0 is unlimited.
+pub fn inproc_pair_for_tests(a: (i32, i32), b: (i32, i32)) -> (Pipe, Pipe) {
+    let (mut near, mut far) = inproc::pair(false);
+    near.set_marks(a.0, a.1);
+    far.set_marks(b.0, b.1);
+    (Pipe::inproc(near), Pipe::inproc(far))
+}

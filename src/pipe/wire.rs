@@ -1,0 +1,704 @@
+//! The pipe between a socket and a connection.
+//!
+//! Towards the peer it holds frames ready for the kernel (once the framing is settled) or whole messages
+//! (before, and for encodings that only the connection knows). From the peer it holds chunks of complete
+//! messages, which the socket takes apart as it reads. What a frame header looks like comes from
+//! `message::frame`; commands, handshakes and encryption are the connection's.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::{Driver, Notice, Target, Urgency};
+use crate::message::{Msg, frame};
+use crate::sync::Lock;
+
+/// Payloads from this size go to the kernel from where they are.
+const BY_REFERENCE: usize = 8 * 1024;
+/// A buffer of frames is closed when it has grown to this.
+const SEGMENT: usize = 64 * 1024;
+/// Received payloads from this size share the chunk they came in; smaller ones are copied, so that a
+/// message that is kept does not keep a chunk many times its size.
+const SHARE_CHUNK: usize = 1024;
+/// Under guard the sender looks at the clock this often, in messages.
+const GUARDED_STRIDE: u32 = 32;
+
+/// What the socket's end and the connection share.
+pub struct Wire {
+    /// Towards the peer.
+    pub send: Lock<SendQueue>,
+    /// From the peer.
+    pub receive: Lock<ReceiveQueue>,
+    target: OnceLock<Target>,
+    send_mark: AtomicI32,
+    receive_mark: AtomicI32,
+    conflate: bool,
+    /// The I/O thread sees to it that nothing stays behind: senders may leave what they appended.
+    pub guarded: AtomicBool,
+    /// The socket's thread just waited for what it read: its answer should not wait.
+    pub eager: AtomicBool,
+    gone: AtomicBool,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+pub struct SendQueue {
+    segments: VecDeque<Segment>,
+    /// The framing is settled as ZMTP 2/3 without encryption: messages become bytes at once.
+    pub frames: bool,
+    /// Messages not yet in the kernel.
+    pub messages: usize,
+    /// Bytes not yet in the kernel, roughly.
+    pub bytes: usize,
+    /// The socket waits for room.
+    full: bool,
+    /// Bytes of the first segment that the kernel has already.
+    pub head_offset: usize,
+    /// The first segment continues a message that went out in part.
+    pub head_open: bool,
+    spare: Vec<u8>,
+    /// The connection's notes on how it writes.
+    pub link: Link,
+}
+
+/// How a connection writes at present; kept here to share the queue's lock.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// There is an established stream to write to.
+    pub open: bool,
+    /// Some thread is in the kernel with segments it took.
+    pub writing: bool,
+    /// The kernel's buffer is full; the I/O thread waits for room.
+    pub blocked: bool,
+    /// When something was last sent, in nanoseconds of the connection's clock.
+    pub last_send: u64,
+    /// When the queue was last written out.
+    pub last_flush: u64,
+    /// Sends in close succession.
+    pub dense: u8,
+    /// Flushes by senders since the guard last looked.
+    pub flushed: u32,
+    /// Nothing was appended since the guard last looked, this many times.
+    pub quiet: u8,
+}
+
+/// A piece of the send queue.
+#[derive(Debug)]
+pub enum Segment {
+    /// Whole frames, or the header of the payload that follows.
+    Frames {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Messages that end in them.
+        messages: u32,
+        /// The last frame has parts, or its payload, still to follow.
+        open: bool,
+        /// In an encoding that cannot be taken apart again.
+        opaque: bool,
+    },
+    /// The body of a frame whose header came before.
+    Payload(Msg),
+    /// A part that the connection has to encode.
+    Message(Msg),
+}
+
+impl Segment {
+    fn control(bytes: Vec<u8>) -> Segment {
+        Segment::Frames {
+            bytes,
+            messages: 0,
+            open: false,
+            opaque: false,
+        }
+    }
+}
+
+impl SendQueue {
+    fn push(&mut self, msg: Msg) {
+        let last = !msg.more();
+        self.bytes += msg.size() + frame::MAX_HEADER_LEN;
+        self.messages += usize::from(last);
+        if !self.frames || msg.is_command() {
+            self.segments.push_back(Segment::Message(msg));
+            return;
+        }
+        let flags = if last { 0 } else { frame::MORE };
+        let by_reference = msg.size() >= BY_REFERENCE;
+        let payload = if by_reference { &[][..] } else { msg.data() };
+        let ends_here = u32::from(last && !by_reference);
+        match self.segments.back_mut() {
+            Some(Segment::Frames {
+                bytes,
+                messages,
+                open,
+                opaque: false,
+            }) if bytes.len() < SEGMENT => {
+                frame::push_header(bytes, flags, msg.size());
+                bytes.extend_from_slice(payload);
+                *messages += ends_here;
+                *open = ends_here == 0;
+            }
+            _ => {
+                let mut bytes = std::mem::take(&mut self.spare);
+                frame::push_header(&mut bytes, flags, msg.size());
+                bytes.extend_from_slice(payload);
+                let open = ends_here == 0;
+                self.segments.push_back(Segment::Frames {
+                    bytes,
+                    messages: ends_here,
+                    open,
+                    opaque: false,
+                });
+            }
+        }
+        if by_reference {
+            self.segments.push_back(Segment::Payload(msg));
+        }
+    }
+
+    /// Appends bytes that are no message: protocol commands.
+    pub fn push_raw(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        self.segments.push_back(Segment::control(raw));
+    }
+
+    /// Puts bytes in front of everything: what the handshake still has to say.
+    pub fn push_raw_front(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        self.segments.push_front(Segment::control(raw));
+    }
+
+    /// Puts a message in front of everything that waits.
+    pub fn push_front(&mut self, msg: Msg) {
+        self.bytes += msg.size() + frame::MAX_HEADER_LEN;
+        self.messages += usize::from(!msg.more());
+        self.segments.push_front(Segment::Message(msg));
+    }
+
+    /// Everything, for the kernel.
+    pub fn take(&mut self) -> VecDeque<Segment> {
+        std::mem::take(&mut self.segments)
+    }
+
+    /// What the kernel did not take, in front of what came since.
+    pub fn give_back(&mut self, mut rest: VecDeque<Segment>) {
+        if self.segments.is_empty() {
+            self.segments = rest;
+        } else {
+            while let Some(segment) = rest.pop_back() {
+                self.segments.push_front(segment);
+            }
+        }
+    }
+
+    /// An emptied buffer for use again.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>, keep_large: bool) {
+        const SMALL: usize = 512;
+        if buffer.capacity() > self.spare.capacity() && (keep_large || buffer.capacity() <= SMALL) {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+
+    /// Gives memory back that only a burst needed.
+    pub fn shrink(&mut self) {
+        self.spare = Vec::new();
+        if self.segments.is_empty() {
+            self.segments = VecDeque::new();
+        }
+    }
+
+    /// Whether everything is in the kernel.
+    pub fn is_done(&self) -> bool {
+        self.segments.is_empty() && !self.link.writing
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Turns frames back into messages, for the next connection. A message of which anything went out
+    /// already is dropped as a whole.
+    pub fn unframe(&mut self) {
+        let mut messages: VecDeque<Segment> = VecDeque::new();
+        let mut skipping = std::mem::take(&mut self.head_open);
+        let mut gone = std::mem::take(&mut self.head_offset);
+        for segment in self.take() {
+            match segment {
+                Segment::Message(msg) => messages.push_back(Segment::Message(msg)),
+                Segment::Frames { opaque: true, .. } => {}
+                Segment::Payload(msg) => {
+                    let more = msg.more();
+                    if skipping {
+                        skipping = more;
+                    } else {
+                        messages.push_back(Segment::Message(msg));
+                    }
+                }
+                Segment::Frames { bytes, .. } => {
+                    skipping = unframe_segment(&bytes, gone, skipping, &mut messages);
+                }
+            }
+            gone = 0;
+        }
+        self.segments = messages;
+        self.frames = false;
+        self.recount();
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&mut self) {
+        self.segments.clear();
+        self.recount();
+    }
+
+    /// The connection is gone: nothing of it matters to the next one.
+    pub fn reset_head(&mut self) {
+        self.head_offset = 0;
+        self.head_open = false;
+    }
+
+    fn recount(&mut self) {
+        self.messages = 0;
+        self.bytes = 0;
+        for segment in &self.segments {
+            if let Segment::Message(msg) = segment {
+                self.messages += usize::from(!msg.more());
+                self.bytes += msg.size() + frame::MAX_HEADER_LEN;
+            }
+        }
+    }
+}
+
+/// Takes one buffer of frames apart, of which the first `gone` bytes went out. `skipping` says, on the way
+/// in and out, whether the message at that point is dropped.
+fn unframe_segment(
+    bytes: &[u8],
+    gone: usize,
+    mut skipping: bool,
+    messages: &mut VecDeque<Segment>,
+) -> bool {
+    let mut at = 0;
+    while let Some(header) = bytes.get(at..).and_then(frame::parse) {
+        let more = header.flags & frame::MORE != 0;
+        let body = at + header.header_len;
+        let end = body + header.body_len as usize;
+        if bytes.len() < end {
+            // Only the header is here; its payload is the next segment.
+            return skipping || at < gone;
+        }
+        if header.flags & frame::COMMAND == 0 {
+            if at < gone || skipping {
+                skipping = more;
+            } else if let Ok(mut msg) = Msg::copy_of(&bytes[body..end]) {
+                msg.set_more(more);
+                messages.push_back(Segment::Message(msg));
+            }
+        }
+        at = end;
+    }
+    skipping
+}
+
+/// What was received and not yet handed to the socket's end.
+#[derive(Default)]
+pub struct ReceiveQueue {
+    items: VecDeque<Item>,
+    /// Messages handed over and not yet reported as read.
+    unread: usize,
+    /// The socket knows that there is something.
+    announced: bool,
+    /// The connection stopped reading at the mark.
+    pub paused: bool,
+}
+
+/// A piece of the receive queue.
+#[derive(Debug)]
+pub enum Item {
+    /// Frames of whole messages in one chunk.
+    Batch(Batch),
+    /// One part.
+    Message(Msg),
+}
+
+/// Consecutive frames in a chunk.
+#[derive(Debug)]
+pub struct Batch {
+    /// The bytes as they were received.
+    pub chunk: Arc<Vec<u8>>,
+    /// Where the next frame begins.
+    pub at: usize,
+    /// Where the last one ends.
+    pub end: usize,
+}
+
+impl Batch {
+    /// Takes the next part out; None at the end.
+    #[inline]
+    fn next(&mut self) -> Option<Msg> {
+        let header = frame::parse(self.chunk.get(self.at..self.end)?)?;
+        let start = self.at + header.header_len;
+        let stop = start + header.body_len as usize;
+        let body = self.chunk.get(start..stop)?;
+        let mut msg = if body.len() < SHARE_CHUNK {
+            Msg::copy_of(body).ok()?
+        } else {
+            Msg::slice_of(&self.chunk, start..stop)
+        };
+        if header.flags & frame::MORE != 0 {
+            msg.set_more(true);
+        }
+        self.at = stop;
+        Some(msg)
+    }
+}
+
+impl Wire {
+    /// A pipe with the marks of its socket. Where only the newest message counts, `conflate`.
+    pub fn new(send_mark: i32, receive_mark: i32, conflate: bool) -> Arc<Wire> {
+        Arc::new(Wire {
+            send: Lock::default(),
+            receive: Lock::default(),
+            target: OnceLock::new(),
+            send_mark: AtomicI32::new(send_mark),
+            receive_mark: AtomicI32::new(receive_mark),
+            conflate,
+            guarded: AtomicBool::new(false),
+            eager: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        })
+    }
+
+    /// Where notices of this pipe go, once a socket owns its other end.
+    pub fn target(&self) -> Option<&Target> {
+        self.target.get()
+    }
+
+    fn post(&self, notice: impl FnOnce(&Target) -> Notice) {
+        if let Some(target) = self.target.get() {
+            target.mailbox.post(notice(target));
+        }
+    }
+
+    /// Tells the socket about its peer.
+    pub fn identified(&self, identity: super::Identity) {
+        self.post(|target| Notice::Identified(target.key, Box::new(identity)));
+    }
+
+    /// Tells the socket that what it queued is gone and a new connection will be made.
+    pub fn hiccup(&self) {
+        self.post(|target| Notice::Hiccup(target.key));
+    }
+
+    /// The connection is over for good.
+    pub fn end(&self) {
+        if !self.gone.swap(true, Ordering::AcqRel) {
+            self.post(|target| Notice::Ended(target.key));
+        }
+    }
+
+    /// The send mark, as a number to compare with.
+    #[inline]
+    pub fn send_limit(&self) -> usize {
+        limit(self.send_mark.load(Ordering::Relaxed))
+    }
+
+    /// Messages that the receive queue may still take.
+    pub fn room(&self) -> usize {
+        if self.conflate {
+            return usize::MAX;
+        }
+        limit(self.receive_mark.load(Ordering::Relaxed)).saturating_sub(self.receive.lock().unread)
+    }
+
+    /// Stops at the receive mark: the socket resumes reading when it has read. False when there is room.
+    pub fn pause(&self) -> bool {
+        let mut queue = self.receive.lock();
+        let full = queue.unread >= limit(self.receive_mark.load(Ordering::Relaxed));
+        queue.paused = full;
+        full
+    }
+
+    /// Notes that `messages` messages and `bytes` bytes went into the kernel.
+    pub fn sent(&self, queue: &mut SendQueue, messages: usize, bytes: usize) {
+        queue.messages = queue.messages.saturating_sub(messages);
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        if queue.full && (queue.messages == 0 || queue.messages <= self.send_limit() / 2) {
+            queue.full = false;
+            self.post(|target| Notice::Writable(target.key));
+        }
+    }
+
+    /// Publishes received messages, `messages` of them. The socket is told unless `by_caller`: then its
+    /// own thread is the one that reads.
+    pub fn received(&self, items: &mut Vec<Item>, messages: usize, by_caller: bool) {
+        let mut queue = self.receive.lock();
+        if self.conflate {
+            keep_newest(&mut queue.items, items);
+        } else {
+            queue.items.extend(items.drain(..));
+            queue.unread += messages;
+        }
+        if !queue.announced {
+            queue.announced = true;
+            drop(queue);
+            if !by_caller {
+                self.post(|target| Notice::Readable(target.key));
+            }
+        }
+    }
+}
+
+/// Of everything that waits only the last part remains.
+fn keep_newest(queue: &mut VecDeque<Item>, fresh: &mut Vec<Item>) {
+    let Some(last) = fresh.pop() else { return };
+    fresh.clear();
+    queue.clear();
+    match last {
+        Item::Message(msg) => queue.push_back(Item::Message(msg)),
+        Item::Batch(mut batch) => {
+            let mut newest = None;
+            while let Some(msg) = batch.next() {
+                newest = Some(msg);
+            }
+            queue.extend(newest.map(Item::Message));
+        }
+    }
+}
+
+fn limit(mark: i32) -> usize {
+    match usize::try_from(mark) {
+        Ok(0) | Err(_) => usize::MAX,
+        Ok(mark) => mark,
+    }
+}
+
+/// The socket's end.
+pub struct End {
+    wire: Arc<Wire>,
+    driver: Arc<dyn Driver>,
+    /// Parts of a message that is not complete.
+    stage: Vec<Msg>,
+    batch: Option<Batch>,
+    items: VecDeque<Item>,
+    /// Messages read since the last report.
+    consumed: usize,
+    /// Messages and bytes appended under guard since the connection was last asked.
+    unflushed: u32,
+    unflushed_bytes: usize,
+    closed: bool,
+}
+
+impl End {
+    /// The socket's end of `wire`, whose other end `driver` works.
+    pub fn new(wire: Arc<Wire>, driver: Arc<dyn Driver>) -> End {
+        End {
+            wire,
+            driver,
+            stage: Vec::new(),
+            batch: None,
+            items: VecDeque::new(),
+            consumed: 0,
+            unflushed: 0,
+            unflushed_bytes: 0,
+            closed: false,
+        }
+    }
+
+    pub(super) fn driver(&self) -> &Arc<dyn Driver> {
+        &self.driver
+    }
+
+    pub(super) fn bind_target(&mut self, target: Target) {
+        // One socket owns this end and binds it once.
+        let _first = self.wire.target.set(target);
+    }
+
+    pub(super) fn set_marks(&mut self, send: i32, receive: i32) {
+        self.wire.send_mark.store(send, Ordering::Relaxed);
+        self.wire.receive_mark.store(receive, Ordering::Relaxed);
+        let mut queue = self.wire.send.lock();
+        self.wire.sent(&mut queue, 0, 0);
+    }
+
+    #[inline]
+    pub(super) fn check_read(&mut self) -> bool {
+        if let Some(batch) = &self.batch {
+            if batch.at < batch.end {
+                return true;
+            }
+        }
+        !self.items.is_empty() || self.refill()
+    }
+
+    #[inline]
+    pub(super) fn read(&mut self) -> Option<Msg> {
+        loop {
+            if let Some(batch) = &mut self.batch {
+                if let Some(msg) = batch.next() {
+                    self.consumed += usize::from(!msg.more());
+                    return Some(msg);
+                }
+                self.batch = None;
+            }
+            match self.items.pop_front() {
+                Some(Item::Batch(batch)) => self.batch = Some(batch),
+                Some(Item::Message(msg)) => {
+                    self.consumed += usize::from(!msg.more());
+                    return Some(msg);
+                }
+                None if self.refill() => {}
+                None => return None,
+            }
+        }
+    }
+
+    /// Fetches what the connection has published; where it stopped at the mark, lets it go on.
+    fn refill(&mut self) -> bool {
+        self.batch = None;
+        for _ in 0..2 {
+            let resume = {
+                let mut queue = self.wire.receive.lock();
+                queue.unread = queue
+                    .unread
+                    .saturating_sub(std::mem::take(&mut self.consumed));
+                std::mem::swap(&mut self.items, &mut queue.items);
+                let resume = self.items.is_empty() && std::mem::take(&mut queue.paused);
+                if self.items.is_empty() {
+                    queue.announced = false;
+                }
+                resume
+            };
+            if !self.items.is_empty() {
+                return true;
+            }
+            if !resume || !self.driver.resume() {
+                return false;
+            }
+        }
+        false
+    }
+
+    pub(super) fn check_write(&mut self) -> bool {
+        if self.closed || self.wire.gone.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.wire.conflate
+            || self.wire.send.lock().messages < self.wire.send_limit()
+            || self.make_room()
+    }
+
+    /// The queue is at its mark: writes it out if the kernel takes it, else asks to be told.
+    #[cold]
+    fn make_room(&mut self) -> bool {
+        self.driver.flush(Urgency::Now);
+        let mut queue = self.wire.send.lock();
+        let room = queue.messages < self.wire.send_limit();
+        queue.full = !room;
+        room
+    }
+
+    #[inline]
+    pub(super) fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+        if self.closed || self.wire.gone.load(Ordering::Relaxed) {
+            return Err(msg);
+        }
+        if !self.stage.is_empty() {
+            return self.write_staged(msg);
+        }
+        let size = msg.size();
+        let mut queue = self.wire.send.lock();
+        if self.wire.conflate {
+            queue.clear();
+        } else if queue.messages >= self.wire.send_limit() {
+            drop(queue);
+            if !self.make_room() {
+                return Err(msg);
+            }
+            queue = self.wire.send.lock();
+        }
+        if msg.more() {
+            drop(queue);
+            self.stage.push(msg);
+        } else {
+            queue.push(msg);
+            drop(queue);
+            self.unflushed_bytes += size;
+        }
+        Ok(())
+    }
+
+    /// A further part. If the pipe ends in between, the whole message goes with it.
+    fn write_staged(&mut self, msg: Msg) -> Result<(), Msg> {
+        let last = !msg.more();
+        self.stage.push(msg);
+        if last {
+            let mut queue = self.wire.send.lock();
+            for part in self.stage.drain(..) {
+                self.unflushed_bytes += part.size();
+                queue.push(part);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_control(&mut self, msg: Msg) {
+        if !self.closed && !self.wire.gone.load(Ordering::Relaxed) {
+            self.wire.send.lock().push(msg);
+        }
+    }
+
+    #[inline]
+    pub(super) fn flush(&mut self, mut urgency: Urgency) {
+        if self.wire.eager.load(Ordering::Relaxed) {
+            self.wire.eager.store(false, Ordering::Relaxed);
+            urgency = Urgency::Now;
+        }
+        if urgency != Urgency::Now && self.wire.guarded.load(Ordering::Relaxed) {
+            self.unflushed += 1;
+            if self.unflushed < GUARDED_STRIDE && self.unflushed_bytes < SEGMENT {
+                return;
+            }
+        }
+        self.unflushed = 0;
+        self.unflushed_bytes = 0;
+        self.driver.flush(urgency);
+    }
+
+    #[inline]
+    pub(super) fn flush_left(&mut self) {
+        if self.wire.guarded.load(Ordering::Relaxed) {
+            self.unflushed = 0;
+            self.unflushed_bytes = 0;
+            self.driver.flush(Urgency::Now);
+        }
+    }
+
+    pub(super) fn rollback(&mut self) {
+        self.stage.clear();
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.closed || self.wire.gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn close(&mut self, linger_ms: i32) {
+        if !self.closed {
+            self.closed = true;
+            self.stage.clear();
+            self.driver.close(linger_ms);
+        }
+    }
+
+    pub(super) fn fail(&mut self) {
+        self.closed = true;
+        self.driver.fail();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.close(-1);
+    }
+}

@@ -1,0 +1,91 @@
+//! What an I/O thread waits on: a `polling::Poller`, commands from other threads, and timers.
+//!
+//! Registrations remove themselves when dropped. A registration without interest is not in the kernel's
+//! set at all, so that a hung-up descriptor nobody may read at the moment does not wake anyone.
+//! What the events mean is not known here.
+
+mod registration;
+mod timers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use polling::{Events, Poller};
+
+use crate::base::Error;
+use crate::sync::Lock;
+
+pub use registration::{Interest, Registration};
+pub use timers::Timers;
+
+/// The part of an I/O thread that other threads use.
+pub struct Reactor<C> {
+    poller: Arc<Poller>,
+    commands: Lock<Vec<C>>,
+    /// A wake-up is on its way; another would be wasted.
+    notified: AtomicBool,
+}
+
+/// One ready descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The key it was registered under.
+    pub key: usize,
+    /// It can be read, or has hung up.
+    pub readable: bool,
+    /// It can be written, or has failed.
+    pub writable: bool,
+}
+
+impl<C> Reactor<C> {
+    /// A reactor with its descriptors.
+    pub fn new() -> Result<Reactor<C>, Error> {
+        let poller = Arc::new(Poller::new()?);
+        Ok(Reactor { poller, commands: Lock::default(), notified: AtomicBool::new(false) })
+    }
+
+    /// Leaves a command and wakes the I/O thread.
+    pub fn send(&self, command: C) {
+        self.commands.lock().push(command);
+        if !self.notified.swap(true, Ordering::SeqCst) {
+            // Fails only when the poller's own descriptor is broken, which a wait would report.
+            let _gone = self.poller.notify();
+        }
+    }
+
+    /// Takes the commands left so far.
+    pub fn commands(&self) -> Vec<C> {
+        self.notified.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *self.commands.lock())
+    }
+
+    /// Waits for descriptors, commands or the time limit. Only the I/O thread calls this.
+    pub fn wait(
+        &self,
+        events: &mut Events,
+        limit: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), Error> {
+        events.clear();
+        match self.poller.wait(events, limit) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        ready.extend(events.iter().map(|event| {
+            let broken = event.is_interrupt() || event.is_err().unwrap_or(false);
+            Ready {
+                key: event.key,
+                readable: event.readable || broken,
+                writable: event.writable || broken,
+            }
+        }));
+        Ok(())
+    }
+
+    /// A place for one descriptor, not registered yet.
+    pub fn registration(&self, key: usize) -> Registration {
+        Registration::new(self.poller.clone(), key)
+    }
+}

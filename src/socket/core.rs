@@ -1,0 +1,236 @@
+//! The state of a socket and its dealings with pipes coming and going.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Environment;
+use super::endpoints::Endpoint;
+use super::monitor::Monitor;
+use super::spin::Spin;
+use crate::base::Error;
+use crate::conn::Owner;
+use crate::options::Options;
+use crate::pattern::{Attach, Pattern};
+use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
+use crate::sync::Mailbox;
+
+/// One open socket.
+pub(super) struct Core {
+    pub(super) environment: Arc<Environment>,
+    pub(super) serial: u64,
+    pub(super) options: Arc<Options>,
+    pub(super) pattern: Box<dyn Pattern>,
+    pub(super) pipes: Pipes,
+    pub(super) mailbox: Arc<Mailbox<Notice>>,
+    pub(super) owner: Arc<Owner>,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) next_endpoint: u64,
+    pub(super) last_endpoint: Vec<u8>,
+    /// The last part received has more after it.
+    pub(super) more_to_read: bool,
+    /// Receives since other threads' news were last looked at.
+    pub(super) unheeded: u32,
+    /// Connections of this socket may be in its own hands.
+    pub(super) attended: bool,
+    pub(super) spin: Spin,
+    /// Pipes whose far side is gone and that still hold something to read.
+    ending: Vec<PipeId>,
+    notices: Vec<Notice>,
+}
+
+impl Core {
+    pub(super) fn new(
+        environment: Arc<Environment>,
+        options: Options,
+        pattern: Box<dyn Pattern>,
+        token: Box<dyn std::any::Any + Send + Sync>,
+    ) -> Core {
+        let mailbox: Arc<Mailbox<Notice>> = Arc::default();
+        let monitor = Monitor::new(environment.hub.clone(), environment.next_serial());
+        let owner = Owner::new(mailbox.clone(), monitor.clone(), token);
+        Core {
+            serial: environment.next_serial(),
+            environment,
+            options: Arc::new(options),
+            pattern,
+            pipes: Pipes::new(),
+            mailbox,
+            owner,
+            monitor,
+            endpoints: Vec::new(),
+            next_endpoint: 1,
+            last_endpoint: Vec::new(),
+            more_to_read: false,
+            unheeded: 0,
+            attended: false,
+            spin: Spin::default(),
+            ending: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// ETERM once the context ends.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.environment.stopping.load(Ordering::Relaxed) { Err(Error::Term) } else { Ok(()) }
+    }
+
+    /// Heeds what other threads left.
+    #[inline]
+    pub(super) fn process(&mut self) {
+        self.unheeded = 0;
+        if self.mailbox.pending() {
+            self.process_notices();
+        }
+        self.sweep();
+    }
+
+    #[cold]
+    fn process_notices(&mut self) {
+        let mut notices = std::mem::take(&mut self.notices);
+        self.mailbox.take(&mut notices);
+        for notice in notices.drain(..) {
+            self.heed(notice);
+        }
+        self.notices = notices;
+    }
+
+    fn heed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Readable(key) => {
+                if let Some(id) = self.pipes.resolve(key) {
+                    self.pattern.readable(&mut self.pipes, id);
+                }
+            }
+            Notice::Writable(key) => {
+                if let Some(id) = self.pipes.resolve(key) {
+                    self.pattern.writable(&mut self.pipes, id);
+                }
+            }
+            Notice::Ended(key) => {
+                if let Some(id) = self.pipes.resolve(key) {
+                    self.ended(id);
+                }
+            }
+            Notice::Identified(key, identity) => {
+                let Some(id) = self.pipes.resolve(key) else { return };
+                if let Some(pipe) = self.pipes.get(id) {
+                    pipe.set_metadata(identity.metadata);
+                }
+                if identity.subscribe_to_all {
+                    self.pattern.subscribe_to_all(&mut self.pipes, id);
+                }
+                self.pattern.identify(&mut self.pipes, id, &identity.routing_id);
+            }
+            Notice::Hiccup(key) => {
+                if let Some(id) = self.pipes.resolve(key) {
+                    self.pattern.hiccup(&mut self.pipes, id);
+                }
+            }
+            Notice::Attach(new) => {
+                self.attach(*new, None);
+            }
+            Notice::EndpointGone(endpoint) => {
+                self.endpoints.retain(|known| known.id != endpoint);
+            }
+            Notice::Nudge => {}
+        }
+    }
+
+    /// Takes a new pipe in.
+    pub(super) fn attach(&mut self, new: NewPipe, assigned_id: Option<Vec<u8>>) -> PipeId {
+        let NewPipe { mut pipe, identity, endpoint, initiator } = new;
+        pipe.set_endpoint(endpoint);
+        if pipe.is_inproc() {
+            pipe.set_marks(self.options.sndhwm, self.options.rcvhwm);
+        }
+        let key = self.pipes.insert(pipe);
+        let id = key.id;
+        if let Some(pipe) = self.pipes.get(id) {
+            pipe.bind_target(Target { mailbox: self.mailbox.clone(), key });
+            if let Some(identity) = &identity {
+                pipe.set_metadata(identity.metadata.clone());
+            }
+        }
+        let subscribe_to_all = identity.as_ref().is_some_and(|who| who.subscribe_to_all);
+        let how = Attach { initiator, subscribe_to_all, assigned_id };
+        self.pattern.attach(&mut self.pipes, id, how);
+        if let Some(identity) = identity {
+            self.pattern.identify(&mut self.pipes, id, &identity.routing_id);
+        }
+        self.wake_pipe(id);
+        id
+    }
+
+    /// Tells the pattern about a pipe's input and end, if there is either: they may have come before the
+    /// pipe had a place to report to.
+    fn wake_pipe(&mut self, id: PipeId) {
+        if self.pipes.get(id).is_some_and(|pipe| pipe.check_read()) {
+            self.pattern.readable(&mut self.pipes, id);
+        }
+        if self.pipes.get(id).is_some_and(|pipe| pipe.ended()) {
+            self.ended(id);
+        }
+    }
+
+    /// The far side of a pipe is gone: the pipe goes too, once what it holds was read.
+    fn ended(&mut self, id: PipeId) {
+        let exhausted = self.pipes.get(id).is_none_or(|pipe| pipe.exhausted());
+        if exhausted || !self.pattern.drains_input(&mut self.pipes, id) {
+            self.remove(id);
+        } else if !self.ending.contains(&id) {
+            self.ending.push(id);
+            self.pattern.readable(&mut self.pipes, id);
+        }
+    }
+
+    /// Lets a pipe go.
+    pub(super) fn remove(&mut self, id: PipeId) {
+        self.ending.retain(|ending| *ending != id);
+        if self.pipes.get(id).is_some() {
+            self.pattern.detach(&mut self.pipes, id);
+            self.pipes.remove(id);
+        }
+    }
+
+    /// Lets go of pipes that are over: exhausted ones, and those the pattern ended.
+    #[inline]
+    pub(super) fn sweep(&mut self) {
+        if !self.ending.is_empty() {
+            self.sweep_ending();
+        }
+        if self.pipes.take_sweep() {
+            for id in self.pipes.ids() {
+                if self.pipes.get(id).is_some_and(|pipe| pipe.dropping()) {
+                    self.ended(id);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn sweep_ending(&mut self) {
+        for id in self.ending.clone() {
+            if self.pipes.get(id).is_none_or(|pipe| pipe.exhausted()) {
+                self.remove(id);
+            }
+        }
+    }
+
+    /// Closes: queued messages go on within LINGER, everything else ends.
+    pub(super) fn close(mut self: Box<Self>) {
+        self.process();
+        let linger_ms = self.options.linger_ms;
+        self.environment.hub.unbind_all(self.serial);
+        for endpoint in &self.endpoints {
+            endpoint.stop(linger_ms);
+        }
+        for (_, pipe) in self.pipes.iter_mut() {
+            pipe.close(linger_ms);
+        }
+        self.owner.close();
+        // Whoever waits on this socket finds that it is gone.
+        self.mailbox.ring();
+    }
+}

@@ -1,0 +1,270 @@
+//! bind, connect, unbind, disconnect.
+
+use std::sync::Arc;
+
+use super::Socket;
+use super::core::Core;
+use crate::base::{Error, constants as c, endpoint};
+use crate::conn::{self, EndpointRef, Shared, Style};
+use crate::hub::{Bound, Connecting};
+use crate::options::SocketType;
+use crate::pipe::{Identity, NewPipe, Pipe, Target, inproc};
+use crate::transport::{self, Direction, Scheme};
+use crate::zmtp::handshake;
+
+/// One bind or connect.
+pub(super) struct Endpoint {
+    pub(super) id: u64,
+    /// The text that finds it again.
+    text: String,
+    place: Place,
+}
+
+enum Place {
+    /// A listener.
+    Listening(EndpointRef),
+    /// A connecter.
+    Dialing(EndpointRef),
+    /// A name in the context.
+    Bound,
+    /// A pipe to such a name.
+    Joined,
+}
+
+impl Endpoint {
+    /// Ends what runs in the background.
+    pub(super) fn stop(&self, linger_ms: i32) {
+        match &self.place {
+            Place::Listening(place) | Place::Dialing(place) => place.stop(linger_ms),
+            Place::Bound | Place::Joined => {}
+        }
+    }
+}
+
+impl Socket {
+    /// Accepts connections at `address` (zmq_bind(3)).
+    pub fn bind(self, address: &str) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let (scheme, rest) = core.parse(address, Direction::Bind)?;
+        core.check_mechanism()?;
+        let id = core.take_endpoint_id();
+        let (place, resolved) = if scheme == Scheme::Inproc {
+            core.bind_inproc(address, id)?;
+            (Place::Bound, address.to_owned())
+        } else {
+            let workers = core.environment.workers()?;
+            let shared = core.shared(id);
+            let (place, resolved) = conn::listen(&workers, shared, scheme, rest)?;
+            (Place::Listening(place), resolved)
+        };
+        core.last_endpoint = resolved.clone().into_bytes();
+        core.endpoints.push(Endpoint { id, text: resolved, place });
+        Ok(())
+    }
+
+    /// Connects to `address` in the background (zmq_connect(3)).
+    pub fn connect(self, address: &str) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let (scheme, rest) = core.parse(address, Direction::Connect)?;
+        core.check_mechanism()?;
+        if scheme == Scheme::Inproc {
+            core.connect_inproc(address);
+        } else {
+            if core.connects_once() && core.endpoints.iter().any(|known| known.is_dialing(address)) {
+                return Ok(());
+            }
+            core.connect_stream(scheme, address, rest)?;
+        }
+        core.last_endpoint = address.as_bytes().to_vec();
+        Ok(())
+    }
+
+    /// Stops accepting at `address` (zmq_unbind(3)). Also ends connecters to it, as the genuine library does.
+    pub fn unbind(self, address: &str) -> Result<(), Error> {
+        self.end_endpoint(address)
+    }
+
+    /// Ends connections to `address` (zmq_disconnect(3)). Also unbinds it, as the genuine library does.
+    pub fn disconnect(self, address: &str) -> Result<(), Error> {
+        self.end_endpoint(address)
+    }
+
+    fn end_endpoint(self, address: &str) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let (protocol, rest) = endpoint::split(address)?;
+        let scheme = transport::scheme_of(protocol)?;
+        if core.end_all(address) {
+            return Ok(());
+        }
+        if scheme == Scheme::Tcp {
+            for candidate in transport::canonical(scheme, rest, &core.options) {
+                if core.end_all(&candidate) {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::NoEntry)
+    }
+}
+
+impl Endpoint {
+    fn is_dialing(&self, address: &str) -> bool {
+        matches!(self.place, Place::Dialing(_)) && self.text == address
+    }
+}
+
+impl Core {
+    fn parse<'a>(&self, address: &'a str, way: Direction) -> Result<(Scheme, &'a str), Error> {
+        let (protocol, rest) = endpoint::split(address)?;
+        let scheme = transport::scheme_of(protocol)?;
+        transport::check(scheme, self.options.socket_type, way)?;
+        Ok((scheme, rest))
+    }
+
+    /// Refuses what would otherwise run without the protection that was asked for.
+    fn check_mechanism(&self) -> Result<(), Error> {
+        if self.options.mechanism == c::ZMQ_NULL { Ok(()) } else { Err(Error::NotSupported) }
+    }
+
+    /// Types on which a second connect to the same address is ignored.
+    fn connects_once(&self) -> bool {
+        use SocketType::{Dealer, Pub, Req, Sub};
+        matches!(self.options.socket_type, Dealer | Sub | Pub | Req)
+    }
+
+    fn take_endpoint_id(&mut self) -> u64 {
+        self.next_endpoint += 1;
+        self.next_endpoint - 1
+    }
+
+    /// How this socket introduces itself on inproc.
+    fn identity(&self) -> Identity {
+        let routing_id = self.options.routing_id.clone();
+        Identity { routing_id, metadata: None, subscribe_to_all: false }
+    }
+
+    fn bind_inproc(&mut self, address: &str, endpoint: u64) -> Result<(), Error> {
+        let bound = Bound {
+            owner: self.serial,
+            mailbox: self.mailbox.clone(),
+            marks: (self.options.sndhwm, self.options.rcvhwm),
+            identity: self.identity(),
+            endpoint,
+            on_attach: None,
+        };
+        self.environment.hub.bind(address, bound)
+    }
+
+    fn connect_inproc(&mut self, address: &str) {
+        let (near, far) = inproc::pair(self.options.conflates());
+        let id = self.take_endpoint_id();
+        let new =
+            NewPipe { pipe: Pipe::inproc(near), identity: None, endpoint: id, initiator: true };
+        let assigned = self.pattern.connect_routing_id();
+        let connecting_identity = self.identity();
+        let hub = self.environment.hub.clone();
+        let pipe = self.attach(new, assigned);
+        let Some(key) = self.pipes.key(pipe) else { return };
+        let connecting = Connecting {
+            far,
+            identity: connecting_identity,
+            near: Target { mailbox: self.mailbox.clone(), key },
+            token: self.owner.clone(),
+        };
+        if let Some(binder) = hub.connect(address, connecting) {
+            self.pattern.identify(&mut self.pipes, pipe, &binder.routing_id);
+        }
+        self.endpoints.push(Endpoint { id, text: address.to_owned(), place: Place::Joined });
+    }
+
+    fn connect_stream(&mut self, scheme: Scheme, address: &str, rest: &str) -> Result<(), Error> {
+        let workers = self.environment.workers()?;
+        if workers.choose(self.options.affinity).is_none() {
+            return Err(Error::NoThread);
+        }
+        let dial = transport::parse_connect(scheme, rest, &self.options)?;
+        let id = self.take_endpoint_id();
+        let (place, pipe) = conn::dial(&workers, self.shared(id), dial, address)?;
+        if let Some(pipe) = pipe {
+            let assigned = self.pattern.connect_routing_id();
+            let new = NewPipe { pipe, identity: None, endpoint: id, initiator: true };
+            self.attach(new, assigned);
+        }
+        let text = address.to_owned();
+        self.endpoints.push(Endpoint { id, text, place: Place::Dialing(place) });
+        Ok(())
+    }
+
+    /// What the connections of a new endpoint share.
+    fn shared(&self, endpoint: u64) -> Arc<Shared> {
+        let ty = self.options.socket_type;
+        let raw = self.pattern.is_raw();
+        let style = Style {
+            raw,
+            notifies: self.pattern.notifies(),
+            publisher: matches!(ty, SocketType::Pub | SocketType::XPub),
+            hiccups: matches!(ty, SocketType::Sub | SocketType::XSub),
+            // Who never receives never waits for input.
+            attendable: !matches!(ty, SocketType::Push | SocketType::Pub),
+        };
+        let handshake = (!raw).then(|| {
+            Arc::new(handshake::Config {
+                socket_type: ty,
+                routing_id: self.options.routing_id.clone(),
+                mechanism: self.options.mechanism,
+                zap_domain: self.options.zap_domain.clone(),
+                zap_enforce_domain: self.options.zap_enforce_domain,
+                metadata: self.options.metadata.clone(),
+                max_msg_size: self.options.maxmsgsize,
+            })
+        });
+        Arc::new(Shared {
+            owner: self.owner.clone(),
+            options: self.options.clone(),
+            style,
+            endpoint,
+            handshake,
+            hub: self.environment.hub.clone(),
+        })
+    }
+
+    /// Ends every endpoint of this text; false when there is none.
+    fn end_all(&mut self, text: &str) -> bool {
+        let (found, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.endpoints).into_iter().partition(|known| known.text == text);
+        self.endpoints = kept;
+        for endpoint in &found {
+            self.end_one(endpoint);
+        }
+        !found.is_empty()
+    }
+
+    fn end_one(&mut self, endpoint: &Endpoint) {
+        let linger_ms = self.options.linger_ms;
+        match &endpoint.place {
+            Place::Listening(place) => place.stop(0),
+            Place::Bound => {
+                // It was bound by this socket, or it would not be in the table.
+                let _freed = self.environment.hub.unbind(&endpoint.text, self.serial);
+            }
+            Place::Dialing(place) => {
+                self.end_pipes(endpoint.id, linger_ms);
+                place.stop(linger_ms);
+            }
+            Place::Joined => self.end_pipes(endpoint.id, linger_ms),
+        }
+    }
+
+    fn end_pipes(&mut self, endpoint: u64, linger_ms: i32) {
+        for id in self.pipes.ids() {
+            let Some(pipe) = self.pipes.get(id) else { continue };
+            if pipe.endpoint() == endpoint {
+                pipe.close(linger_ms);
+                self.remove(id);
+            }
+        }
+    }
+}

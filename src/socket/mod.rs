@@ -1,0 +1,194 @@
+//! One socket as its user sees it: blocking send and receive, endpoints, options, polling, monitors,
+//! proxies.
+//!
+//! A [`Socket`] is a handle into a table; its state is a [`core::Core`] under a lock. Calls from two
+//! threads at once are serialised; a caller that waits leaves the lock. What the types do is in
+//! `pattern`, what connections do in `conn`.
+
+mod core;
+mod endpoints;
+mod monitor;
+mod options;
+mod poll;
+pub mod poller;
+mod proxy;
+mod spin;
+mod transfer;
+mod wait;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::base::Error;
+use crate::conn::Workers;
+use crate::hub::Hub;
+use crate::options::{ContextDefaults, SocketType};
+use crate::pattern;
+use crate::pipe::Notice;
+use crate::sync::handles::{Guard, Stale, Table};
+use crate::sync::{Lock, Mailbox};
+
+pub use poll::{PollItem, Target, poll};
+pub use proxy::proxy;
+
+use self::core::Core;
+
+static SOCKETS: Table<Box<Core>> = Table::new(2);
+
+/// What a socket needs of its context.
+pub struct Environment {
+    /// inproc names.
+    pub hub: Arc<Hub>,
+    /// The context was shut down or is being terminated: every call but close fails with ETERM.
+    pub stopping: AtomicBool,
+    serials: AtomicU64,
+    workers: Lock<Option<Arc<Workers>>>,
+    start: Box<dyn Fn() -> Result<Workers, Error> + Send + Sync>,
+}
+
+impl Environment {
+    /// Surroundings for the sockets of one context; `start` makes the I/O threads when the first
+    /// connection needs them.
+    pub fn new(start: Box<dyn Fn() -> Result<Workers, Error> + Send + Sync>) -> Environment {
+        Environment {
+            hub: Arc::default(),
+            stopping: AtomicBool::new(false),
+            serials: AtomicU64::new(1),
+            workers: Lock::new(None),
+            start,
+        }
+    }
+
+    /// The I/O threads, started on first use. Where starting fails the next call tries again.
+    fn workers(&self) -> Result<Arc<Workers>, Error> {
+        let mut workers = self.workers.lock();
+        if let Some(running) = &*workers {
+            return Ok(running.clone());
+        }
+        let started = Arc::new((self.start)()?);
+        *workers = Some(started.clone());
+        Ok(started)
+    }
+
+    /// Ends the I/O threads; every socket must be gone.
+    pub fn stop_workers(&self) {
+        let workers = self.workers.lock().take();
+        if let Some(workers) = workers {
+            workers.stop();
+        }
+    }
+
+    fn next_serial(&self) -> u64 {
+        self.serials.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A handle to a socket, live or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Socket(usize);
+
+/// What [`open`] gives the context: the handle for C and the mailbox to ring at shutdown.
+pub struct Opened {
+    /// The handle.
+    pub handle: usize,
+    /// The socket's mailbox.
+    pub mailbox: Arc<Mailbox<Notice>>,
+}
+
+/// Makes a socket of a type; `token` is dropped when nothing of it is left, also in the background.
+pub fn open(
+    environment: Arc<Environment>,
+    socket_type: SocketType,
+    defaults: ContextDefaults,
+    token: Box<dyn std::any::Any + Send + Sync>,
+) -> Result<Opened, Error> {
+    let options = crate::options::Options::new(socket_type, defaults);
+    let pattern = pattern::create(socket_type, &options).ok_or(Error::NotSupported)?;
+    let core = Core::new(environment, options, pattern, token);
+    let mailbox = core.mailbox.clone();
+    let handle = SOCKETS.insert(Box::new(core))?;
+    Ok(Opened { handle, mailbox })
+}
+
+/// The socket behind a handle; ENOTSOCK when it is closed or never was one.
+#[inline]
+pub fn lookup(handle: usize) -> Result<Socket, Error> {
+    // Whether it is live is found out under its lock, by the call that follows.
+    Ok(Socket(handle))
+}
+
+impl Socket {
+    #[inline]
+    fn lock(self) -> Result<Guard<'static, Box<Core>>, Error> {
+        SOCKETS.lock(self.0).map_err(|stale| match stale {
+            Stale::Unknown => Error::NotSocket,
+            // In the child of a fork nothing inherited works any more; only close does.
+            Stale::Inherited => Error::Term,
+        })
+    }
+
+    /// The lock of a socket whose context lives.
+    #[inline]
+    fn enter(self) -> Result<Guard<'static, Box<Core>>, Error> {
+        let core = self.lock()?;
+        core.check()?;
+        Ok(core)
+    }
+
+    /// Closes the socket (zmq_close(3)): what is queued is sent in the background, within LINGER.
+    pub fn close(self) -> Result<(), Error> {
+        match SOCKETS.remove(self.0) {
+            Ok(core) => {
+                core.close();
+                Ok(())
+            }
+            Err(Stale::Inherited) => Ok(()),
+            Err(Stale::Unknown) => Err(Error::NotSocket),
+        }
+    }
+
+    /// Joins a group; no type that is built has groups.
+    pub fn join(self, _group: &[u8]) -> Result<(), Error> {
+        self.enter().and(Err(Error::NotSupported))
+    }
+
+    /// Leaves a group; no type that is built has groups.
+    pub fn leave(self, _group: &[u8]) -> Result<(), Error> {
+        self.enter().and(Err(Error::NotSupported))
+    }
+
+    /// Connects and names the peer; only PEER can, which is not built.
+    pub fn connect_peer(self, _address: &str) -> Result<u32, Error> {
+        self.enter().and(Err(Error::NotSupported))
+    }
+
+    /// Ends one peer's connection; only SERVER and PEER can, which are not built.
+    pub fn disconnect_peer(self, _routing_id: u32) -> Result<(), Error> {
+        self.enter().and(Err(Error::NotSupported))
+    }
+
+    /// The poll events that sending to a peer is ready for (zmq_socket_get_peer_state).
+    pub fn peer_state(self, routing_id: &[u8]) -> Result<i32, Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let core = &mut **core;
+        core.pattern.peer_state(&mut core.pipes, routing_id)
+    }
+
+    /// Asks for statistics of each pipe on the monitor; not built.
+    pub fn pipes_stats(self) -> Result<(), Error> {
+        self.enter().and(Err(Error::NotSupported))
+    }
+
+    /// Starts, replaces or (without an address) stops the monitor (zmq_socket_monitor(3)).
+    pub fn monitor(
+        self,
+        address: Option<&str>,
+        events: u64,
+        version: i32,
+        socket_type: i32,
+    ) -> Result<(), Error> {
+        let core = self.enter()?;
+        core.monitor.set_up(address, events, version, socket_type)
+    }
+}

@@ -1,0 +1,88 @@
+//! Setting and reading options: the type's own first, then the common table, then the socket's state.
+
+use std::sync::Arc;
+
+use super::Socket;
+use super::core::Core;
+use crate::base::{Error, constants as c};
+use crate::options::{SocketType, Value};
+
+impl Socket {
+    /// Sets an option (zmq_setsockopt(3)); `None` is a null pointer of length 0.
+    pub fn set_option(self, id: i32, value: Option<&[u8]>) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.set_option(id, value)
+    }
+
+    /// Reads an option into `buffer` (zmq_getsockopt(3)): the length it has.
+    pub fn option(self, id: i32, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut core = self.enter()?;
+        core.option(id)?.write(buffer)
+    }
+}
+
+impl Core {
+    fn set_option(&mut self, id: i32, value: Option<&[u8]>) -> Result<(), Error> {
+        let own = self.pattern.set(&mut self.pipes, id, value.unwrap_or_default());
+        if own != Err(Error::Invalid) {
+            return own;
+        }
+        Arc::make_mut(&mut self.options).set(id, value)?;
+        match id {
+            c::ZMQ_SNDHWM | c::ZMQ_RCVHWM => {
+                let (send, receive) = (self.options.sndhwm, self.options.rcvhwm);
+                self.pipes.iter_mut().for_each(|(_, pipe)| pipe.set_marks(send, receive));
+            }
+            c::ZMQ_INVERT_MATCHING => {
+                self.pattern.set_invert_matching(self.options.invert_matching);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, id: i32) -> Result<Value, Error> {
+        match id {
+            c::ZMQ_RCVMORE => return Ok(Value::LooseInt(i32::from(self.more_to_read))),
+            c::ZMQ_EVENTS => return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT))),
+            c::ZMQ_FD => return self.descriptor().map(Value::LooseInt),
+            c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.last_endpoint.clone())),
+            c::ZMQ_ROUTING_ID if self.options.socket_type == SocketType::Stream => {
+                if let Some(id) = self.pattern.last_peer_id() {
+                    return Ok(Value::Blob(id.to_vec()));
+                }
+            }
+            _ => {}
+        }
+        match self.pattern.option(id) {
+            Err(Error::Invalid) => self.options.get(id),
+            own => own,
+        }
+    }
+
+    /// The poll events among `wanted` that a call now would find.
+    pub(super) fn events(&mut self, wanted: i32) -> i32 {
+        self.process();
+        let mut events = 0;
+        if wanted & c::ZMQ_POLLIN != 0 {
+            let mut ready = self.pattern.can_recv(&mut self.pipes);
+            if !ready && self.pull() {
+                ready = self.pattern.can_recv(&mut self.pipes);
+            }
+            events |= if ready { c::ZMQ_POLLIN } else { 0 };
+        }
+        if wanted & c::ZMQ_POLLOUT != 0 && self.pattern.can_send(&mut self.pipes) {
+            events |= c::ZMQ_POLLOUT;
+        }
+        self.sweep();
+        events
+    }
+
+    /// ZMQ_FD. From now on the I/O threads read for this socket, so that the descriptor tells of input.
+    fn descriptor(&mut self) -> Result<i32, Error> {
+        if self.options.socket_type.is_thread_safe() {
+            return Err(Error::Invalid);
+        }
+        self.mailbox.descriptor()
+    }
+}

@@ -1,0 +1,148 @@
+//! Waiting for many sockets and descriptors at once (zmq_poll(3)).
+
+use std::time::Instant;
+
+use super::Socket;
+use super::wait::{Wait, deadline};
+use crate::base::{Error, constants as c};
+use crate::sys::{self, PollFd};
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The socket of this handle.
+    Socket(usize),
+    /// A descriptor of any kind; below 0 it is ignored.
+    Fd(i32),
+}
+
+/// One thing to wait for, in the terms of `zmq_pollitem_t`.
+#[derive(Clone, Copy, Debug)]
+pub struct PollItem {
+    /// Socket or descriptor.
+    pub target: Target,
+    /// `ZMQ_POLLIN`, `ZMQ_POLLOUT`, `ZMQ_POLLPRI`.
+    pub events: i16,
+    /// What was found.
+    pub revents: i16,
+}
+
+/// Waits until any item is ready, for `timeout_ms` (below 0: for ever); how many are.
+pub fn poll(items: &mut [PollItem], timeout_ms: i64) -> Result<usize, Error> {
+    let mut fds: Vec<PollFd> = items.iter().filter_map(PollItem::watched).collect();
+    let ready = look(items, &mut fds, true)?;
+    if ready > 0 || timeout_ms == 0 {
+        return Ok(ready);
+    }
+    let until = deadline(timeout_ms);
+    let mut wait = Wait::new();
+    let mut first = true;
+    loop {
+        if first {
+            join(items, &mut wait)?;
+            first = false;
+        }
+        let ready = look(items, &mut fds, false)?;
+        if ready > 0 {
+            return Ok(ready);
+        }
+        match wait.sleep(&mut fds, until) {
+            Ok(()) => {}
+            Err(Error::Again) => return look_last(items, &mut fds, until),
+            Err(error) => return Err(error),
+        }
+        wait.rearm();
+        let ready = look_after_sleep(items, &fds)?;
+        if ready > 0 {
+            return Ok(ready);
+        }
+    }
+}
+
+impl PollItem {
+    fn watched(&self) -> Option<PollFd> {
+        match self.target {
+            Target::Socket(_) => None,
+            Target::Fd(fd) => {
+                let pairs = [
+                    (c::ZMQ_POLLIN, libc::POLLIN),
+                    (c::ZMQ_POLLOUT, libc::POLLOUT),
+                    (c::ZMQ_POLLPRI, libc::POLLPRI),
+                ];
+                let wanted = i32::from(self.events);
+                let mut bits = 0;
+                for (ours, theirs) in pairs {
+                    bits |= if wanted & ours != 0 { theirs } else { 0 };
+                }
+                Some(PollFd::new(fd, bits))
+            }
+        }
+    }
+
+    fn found(&mut self, revents: i16) {
+        let mut events = 0;
+        if revents & libc::POLLIN != 0 {
+            events |= c::ZMQ_POLLIN;
+        }
+        if revents & libc::POLLOUT != 0 {
+            events |= c::ZMQ_POLLOUT;
+        }
+        if revents & libc::POLLPRI != 0 {
+            events |= c::ZMQ_POLLPRI;
+        }
+        if revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
+            events |= c::ZMQ_POLLERR;
+        }
+        self.revents = events as i16;
+    }
+}
+
+/// Looks at every item without waiting.
+fn look(items: &mut [PollItem], fds: &mut [PollFd], ask_kernel: bool) -> Result<usize, Error> {
+    if ask_kernel && !fds.is_empty() {
+        sys::poll(fds, Some(std::time::Duration::ZERO))?;
+    }
+    look_after_sleep(items, fds)
+}
+
+fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<usize, Error> {
+    let mut fds = fds.iter();
+    let mut ready = 0;
+    for item in items.iter_mut() {
+        match item.target {
+            Target::Fd(_) => item.found(fds.next().map_or(0, PollFd::revents)),
+            Target::Socket(handle) => {
+                let mut core = Socket(handle).enter()?;
+                item.revents = core.events(i32::from(item.events)) as i16;
+            }
+        }
+        ready += usize::from(item.revents != 0);
+    }
+    Ok(ready)
+}
+
+/// Time is up: what came in the last moment still counts.
+fn look_last(
+    items: &mut [PollItem],
+    fds: &mut [PollFd],
+    _until: Option<Instant>,
+) -> Result<usize, Error> {
+    look(items, fds, true)
+}
+
+/// Registers with every socket once, however often it is listed.
+fn join(items: &[PollItem], wait: &mut Wait) -> Result<(), Error> {
+    let mut seen: Vec<usize> = Vec::new();
+    for item in items {
+        let Target::Socket(handle) = item.target else { continue };
+        if seen.contains(&handle) {
+            continue;
+        }
+        seen.push(handle);
+        let mut core = Socket(handle).enter()?;
+        core.flush_left();
+        let reading = i32::from(item.events) & c::ZMQ_POLLIN != 0;
+        wait.join(&mut core, reading);
+    }
+    Ok(())
+}

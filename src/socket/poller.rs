@@ -1,0 +1,146 @@
+#![forbid(unsafe_code)]
+//! A set of sockets and descriptors to wait for, kept between waits.
+//!
+//! It knows what to wait for and what its user attached to each; the waiting itself is `poll`'s.
+
+use crate::base::Error;
+use crate::base::constants::{ZMQ_POLLERR, ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLPRI};
+use crate::socket::{self, PollItem, Target};
+
+const EVENTS: i32 = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI;
+
+/// The set; `U` is what the user attaches to each member.
+#[derive(Clone, Debug)]
+pub struct Poller<U> {
+    items: Vec<Item<U>>,
+}
+
+/// A member of the set, or, as the result of a wait, one that is ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<U> {
+    /// The socket or descriptor.
+    pub target: Target,
+    /// The events asked for, or those that hold.
+    pub events: i16,
+    /// What the user attached.
+    pub data: U,
+}
+
+impl<U> Default for Poller<U> {
+    fn default() -> Poller<U> {
+        Poller { items: Vec::new() }
+    }
+}
+
+impl<U: Copy> Poller<U> {
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Is there no member?
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds a member. ENOTSOCK or EBADF when it is neither socket nor descriptor, EINVAL when it is
+    /// there already, or for unknown events.
+    pub fn add(&mut self, target: Target, events: i16, data: U) -> Result<(), Error> {
+        check(target)?;
+        check_events(events)?;
+        if self.find(target).is_ok() {
+            return Err(Error::Invalid);
+        }
+        self.items.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.items.push(Item { target, events, data });
+        Ok(())
+    }
+
+    /// Changes the events of a member; errors as [`Poller::add`], EINVAL when it is not there.
+    pub fn modify(&mut self, target: Target, events: i16) -> Result<(), Error> {
+        check(target)?;
+        check_events(events)?;
+        let at = self.find(target)?;
+        if let Some(item) = self.items.get_mut(at) {
+            item.events = events;
+        }
+        Ok(())
+    }
+
+    /// Removes a member; errors as [`Poller::modify`].
+    pub fn remove(&mut self, target: Target) -> Result<(), Error> {
+        check(target)?;
+        let at = self.find(target)?;
+        self.items.remove(at);
+        Ok(())
+    }
+
+    /// Waits until members are ready, at most `timeout_ms` (negative: for ever); tells up to
+    /// `limit` of them, in the order in which they were added. EAGAIN when the time is over, EFAULT
+    /// when nothing could ever end the wait.
+    pub fn wait(&self, limit: usize, timeout_ms: i64) -> Result<Vec<Item<U>>, Error> {
+        if timeout_ms < 0 && self.items.iter().all(|item| item.events == 0) {
+            return Err(Error::Fault);
+        }
+        if limit == 0 {
+            return Err(Error::Again);
+        }
+        let wanted =
+            |item: &Item<U>| PollItem { target: item.target, events: item.events, revents: 0 };
+        let mut polled: Vec<PollItem> = self.items.iter().map(wanted).collect();
+        if socket::poll(&mut polled, timeout_ms)? == 0 {
+            return Err(Error::Again);
+        }
+        let seen = self.items.iter().zip(&polled).filter(|(_, seen)| seen.revents != 0);
+        Ok(seen.map(|(item, seen)| Item { events: seen.revents, ..*item }).take(limit).collect())
+    }
+
+    fn find(&self, target: Target) -> Result<usize, Error> {
+        self.items.iter().position(|item| item.target == target).ok_or(Error::Invalid)
+    }
+}
+
+fn check(target: Target) -> Result<(), Error> {
+    match target {
+        Target::Socket(handle) => match socket::SOCKETS.lock(handle) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::NotSocket),
+        },
+        Target::Fd(-1) => Err(Error::Os(libc::EBADF)),
+        Target::Fd(_) => Ok(()),
+    }
+}
+
+fn check_events(events: i16) -> Result<(), Error> {
+    if i32::from(events) & !EVENTS == 0 { Ok(()) } else { Err(Error::Invalid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_known_by_what_they_are() {
+        let mut poller = Poller::default();
+        assert_eq!(poller.add(Target::Fd(-1), 1, 'a'), Err(Error::Os(libc::EBADF)));
+        assert_eq!(poller.add(Target::Socket(0), 1, 'a'), Err(Error::NotSocket));
+        assert_eq!(poller.add(Target::Fd(0), 16, 'a'), Err(Error::Invalid));
+        assert_eq!(poller.add(Target::Fd(0), 1, 'a'), Ok(()));
+        assert_eq!(poller.add(Target::Fd(0), 1, 'b'), Err(Error::Invalid));
+        assert_eq!(poller.modify(Target::Fd(1), 1), Err(Error::Invalid));
+        assert_eq!(poller.remove(Target::Fd(1)), Err(Error::Invalid));
+        assert_eq!(poller.modify(Target::Fd(0), 0), Ok(()));
+        assert_eq!(poller.len(), 1);
+        assert_eq!(poller.wait(1, -1).err(), Some(Error::Fault));
+        assert_eq!(poller.remove(Target::Fd(0)), Ok(()));
+        assert!(poller.is_empty());
+    }
+
+    #[test]
+    fn a_wait_that_nothing_can_end_is_refused_or_ends_in_time() {
+        let poller: Poller<()> = Poller::default();
+        assert_eq!(poller.wait(1, -1).err(), Some(Error::Fault));
+        assert_eq!(poller.wait(1, 0).err(), Some(Error::Again));
+        assert_eq!(poller.wait(0, 0).err(), Some(Error::Again));
+    }
+}

@@ -1,0 +1,126 @@
+//! Sending and receiving.
+
+use super::Socket;
+use super::core::Core;
+use super::wait::{Attempt, deadline};
+use crate::base::Error;
+use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
+use crate::message::Msg;
+use crate::sync::handles::Guard;
+
+/// Receives that find data between two looks at what other threads left.
+const HEED_EVERY: u32 = 100;
+
+impl Socket {
+    /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.
+    #[inline]
+    pub fn send(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let size = msg.size();
+        msg.set_more(flags & ZMQ_SNDMORE != 0);
+        if msg.metadata().is_some() {
+            msg.set_metadata(None);
+        }
+        match core.send(msg) {
+            Ok(()) => Ok(size),
+            Err(Error::Again) => self.send_later(core, msg, flags).map(|()| size),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cold]
+    fn send_later(
+        self,
+        mut core: Guard<'static, Box<Core>>,
+        msg: &mut Msg,
+        flags: i32,
+    ) -> Result<(), Error> {
+        let timeout_ms = core.options.sndtimeo_ms;
+        let waits = flags & ZMQ_DONTWAIT == 0 && timeout_ms != 0;
+        if core.pattern.take_spoilt() {
+            if waits {
+                *msg = Msg::new();
+                return Ok(());
+            }
+            return Err(Error::Again);
+        }
+        if !waits {
+            return Err(Error::Again);
+        }
+        drop(core);
+        let until = deadline(i64::from(timeout_ms));
+        self.wait_for(false, until, |core| match core.send(msg) {
+            Ok(()) => Ok(Attempt::Done(())),
+            Err(Error::Again) if core.pattern.take_spoilt() => {
+                *msg = Msg::new();
+                Ok(Attempt::Done(()))
+            }
+            Err(Error::Again) => Ok(Attempt::Later),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Receives a part (zmq_msg_recv(3)).
+    #[inline]
+    pub fn recv(self, flags: i32) -> Result<Msg, Error> {
+        let mut core = self.enter()?;
+        core.unheeded += 1;
+        if core.unheeded >= HEED_EVERY {
+            core.process();
+        }
+        match core.recv() {
+            Ok(msg) => Ok(msg),
+            Err(Error::Again) => self.recv_later(core, flags),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cold]
+    fn recv_later(
+        self,
+        mut core: Guard<'static, Box<Core>>,
+        flags: i32,
+    ) -> Result<Msg, Error> {
+        core.process();
+        core.pull();
+        match core.recv() {
+            Err(Error::Again) => {}
+            done => return done,
+        }
+        let timeout_ms = core.options.rcvtimeo_ms;
+        if flags & ZMQ_DONTWAIT != 0 || timeout_ms == 0 {
+            core.flush_left();
+            return Err(Error::Again);
+        }
+        drop(core);
+        let until = deadline(i64::from(timeout_ms));
+        self.wait_for(true, until, |core| match core.recv() {
+            Ok(msg) => Ok(Attempt::Done(msg)),
+            Err(Error::Again) => Ok(Attempt::Later),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// As [`Socket::recv`], into a message of the caller's; its former contents go.
+    #[inline]
+    pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        *msg = self.recv(flags)?;
+        Ok(msg.size())
+    }
+}
+
+impl Core {
+    #[inline]
+    fn send(&mut self, msg: &mut Msg) -> Result<(), Error> {
+        self.pattern.send(&mut self.pipes, msg)
+    }
+
+    #[inline]
+    fn recv(&mut self) -> Result<Msg, Error> {
+        let msg = self.pattern.recv(&mut self.pipes)?;
+        self.more_to_read = msg.more();
+        self.sweep();
+        Ok(msg)
+    }
+}

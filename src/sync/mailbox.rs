@@ -1,0 +1,144 @@
+//! A bell and a list: what other threads leave for the owner of a socket.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::base::Error;
+use crate::sync::{Lock, Waiters, Waker};
+use crate::sys::EventFd;
+
+/// Messages for one owner from any thread.
+#[derive(Debug)]
+pub struct Mailbox<M> {
+    pending: AtomicBool,
+    queue: Lock<Vec<M>>,
+    waiters: Waiters,
+    event: OnceLock<EventFd>,
+}
+
+impl<M> Default for Mailbox<M> {
+    fn default() -> Self {
+        Mailbox {
+            pending: AtomicBool::new(false),
+            queue: Lock::new(Vec::new()),
+            waiters: Waiters::default(),
+            event: OnceLock::new(),
+        }
+    }
+}
+
+impl<M> Mailbox<M> {
+    /// Leaves a message and wakes whoever waits for one.
+    pub fn post(&self, message: M) {
+        {
+            let mut queue = self.queue.lock();
+            queue.push(message);
+            self.pending.store(true, Ordering::SeqCst);
+            if queue.len() == 1 {
+                if let Some(event) = self.event.get() {
+                    event.notify();
+                }
+            }
+        }
+        self.waiters.wake();
+    }
+
+    /// Whether anything was left.
+    #[inline]
+    pub fn pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Takes everything, in order; `into` must be empty.
+    pub fn take(&self, into: &mut Vec<M>) {
+        let mut queue = self.queue.lock();
+        self.pending.store(false, Ordering::SeqCst);
+        if let Some(event) = self.event.get() {
+            event.drain();
+        }
+        std::mem::swap(&mut *queue, into);
+    }
+
+    /// A descriptor that is readable while messages wait; made on first use.
+    pub fn descriptor(&self) -> Result<RawFd, Error> {
+        if let Some(event) = self.event.get() {
+            return Ok(event.as_raw_fd());
+        }
+        let made = EventFd::new()?;
+        let queue = self.queue.lock();
+        if !queue.is_empty() {
+            made.notify();
+        }
+        Ok(self.event.get_or_init(|| made).as_raw_fd())
+    }
+
+    /// Whether [`Mailbox::descriptor`] was ever asked for.
+    #[inline]
+    pub fn has_descriptor(&self) -> bool {
+        self.event.get().is_some()
+    }
+
+    /// Registers a sleeper; it must look again at what it waits for after this.
+    pub fn watch(&self, waker: &Arc<Waker>) {
+        self.waiters.add(waker);
+    }
+
+    /// Ends [`Mailbox::watch`].
+    pub fn unwatch(&self, waker: &Arc<Waker>) {
+        self.waiters.remove(waker);
+    }
+
+    /// Wakes the sleepers without a message.
+    pub fn ring(&self) {
+        self.waiters.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_descriptor_tells_of_messages_left_before_it_was_made() {
+        let mailbox = Mailbox::default();
+        mailbox.post(1);
+        let fd = mailbox.descriptor().expect("eventfd");
+        let readable = |fd| {
+            let mut watched = [crate::sys::PollFd::new(fd, libc::POLLIN)];
+            crate::sys::poll(&mut watched, Some(std::time::Duration::ZERO)) == Ok(1)
+        };
+        assert!(readable(fd));
+        mailbox.post(2);
+        let mut got = Vec::new();
+        mailbox.take(&mut got);
+        assert_eq!(got, [1, 2]);
+        assert!(!readable(fd) && !mailbox.pending());
+        mailbox.post(3);
+        assert!(readable(fd) && mailbox.pending());
+    }
+
+    #[test]
+    fn a_sleeper_that_looks_after_registering_misses_nothing() {
+        let mailbox = Arc::new(Mailbox::default());
+        let sender = mailbox.clone();
+        let writer = std::thread::spawn(move || (0..20_000).for_each(|n| sender.post(n)));
+        let (mut seen, mut batch) = (0, Vec::new());
+        while seen < 20_000 {
+            let waker = Waker::acquire();
+            waker.arm();
+            mailbox.watch(&waker);
+            if !mailbox.pending() {
+                waker.wait(None).ok();
+            }
+            mailbox.unwatch(&waker);
+            Waker::release(waker);
+            mailbox.take(&mut batch);
+            for n in batch.drain(..) {
+                assert_eq!(n, seen);
+                seen += 1;
+            }
+        }
+        writer.join().expect("writer");
+    }
+}

@@ -1,0 +1,16 @@
+//! What threads share: the single-producer queue, mailboxes, wakers, and the table behind C handles.
+//!
+//! Everything here is independent of messages and sockets. The queue and the sleeping flag are model
+//! checked (`RUSTFLAGS="--cfg loom" cargo test --lib --release loom`).
+
+pub mod handles;
+mod lock;
+mod mailbox;
+mod prim;
+mod spsc;
+mod waker;
+
+pub use lock::Lock;
+pub use mailbox::Mailbox;
+pub use spsc::{Receiver, Sender, channel};
+pub use waker::{Waiters, Waker};

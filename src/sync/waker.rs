@@ -1,0 +1,172 @@
+//! How a thread sleeps and is woken: by futex where it waits on memory only, by an eventfd where it also
+//! waits on descriptors.
+//!
+//! The protocol against lost wake-ups is always the same: the sleeper arms its waker, registers it, looks
+//! once more at what it waits for, and only then sleeps; the other side changes the state first and then
+//! calls [`Waiters::wake`]. Both sides have a sequentially consistent fence between their two steps.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::base::Error;
+use crate::sync::Lock;
+use crate::sys::{EventFd, PollFd, futex_wait, futex_wake, poll, process_id};
+
+const ARMED: u32 = 0;
+const WOKEN: u32 = 1;
+
+/// What one sleeping thread waits on.
+#[derive(Debug, Default)]
+pub struct Waker {
+    state: AtomicU32,
+    /// The sleeper waits in poll(2), not on `state`.
+    polling: AtomicBool,
+    event: OnceLock<EventFd>,
+}
+
+impl Waker {
+    /// A waker that nobody knows yet.
+    pub fn new() -> Waker {
+        Waker::default()
+    }
+
+    /// One from the pool of this process; give it back with [`Waker::release`].
+    pub fn acquire() -> Arc<Waker> {
+        let mut pool = POOL.lock();
+        if pool.owner != process_id() {
+            // A child must not share descriptors with its parent's sleeping threads.
+            pool.idle.clear();
+            pool.owner = process_id();
+        }
+        pool.idle.pop().unwrap_or_default()
+    }
+
+    /// Back into the pool. A late wake-up may still come and costs its next user one look.
+    pub fn release(waker: Arc<Waker>) {
+        const KEPT: usize = 64;
+        let mut pool = POOL.lock();
+        if pool.owner == process_id() && pool.idle.len() < KEPT {
+            pool.idle.push(waker);
+        }
+    }
+
+    /// Forgets earlier wake-ups.
+    #[inline]
+    pub fn arm(&self) {
+        self.state.store(ARMED, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether a wake-up came since [`Waker::arm`].
+    #[inline]
+    pub fn woken(&self) -> bool {
+        self.state.load(Ordering::Acquire) == WOKEN
+    }
+
+    /// Wakes the thread that waits here, or the next one to wait.
+    pub fn wake(&self) {
+        if self.state.swap(WOKEN, Ordering::SeqCst) == WOKEN {
+            return;
+        }
+        if self.polling.load(Ordering::SeqCst) {
+            if let Some(event) = self.event.get() {
+                event.notify();
+            }
+        } else {
+            futex_wake(&self.state);
+        }
+    }
+
+    /// Sleeps until woken; `Again` after `timeout`, `Interrupted` on a signal.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        if self.woken() {
+            return Ok(());
+        }
+        futex_wait(&self.state, ARMED, timeout)
+    }
+
+    /// The descriptor that [`Waker::wait_with`] needs; made on first use.
+    pub fn prepare_polling(&self) -> Result<RawFd, Error> {
+        if self.event.get().is_none() {
+            let made = EventFd::new()?;
+            // A second maker cannot exist: one thread owns the waker while it waits.
+            let _lost = self.event.set(made);
+        }
+        self.event
+            .get()
+            .map(AsRawFd::as_raw_fd)
+            .ok_or(Error::NoMemory)
+    }
+
+    /// Says that from now on the owner waits in poll(2). Call before registering.
+    pub fn set_polling(&self, polling: bool) {
+        self.polling.store(polling, Ordering::SeqCst);
+    }
+
+    /// Sleeps until woken or until one of `fds` has something to say. `fds[0]` must be the descriptor of
+    /// [`Waker::prepare_polling`].
+    pub fn wait_with(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<(), Error> {
+        if self.woken() {
+            return Ok(());
+        }
+        let ready = poll(fds, timeout)?;
+        if let (Some(first), Some(event)) = (fds.first(), self.event.get()) {
+            if first.revents() != 0 {
+                event.drain();
+            }
+        }
+        if ready == 0 {
+            Err(Error::Again)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+struct Pool {
+    owner: u32,
+    idle: Vec<Arc<Waker>>,
+}
+
+static POOL: Lock<Pool> = Lock::new(Pool {
+    owner: 0,
+    idle: Vec::new(),
+});
+
+/// The threads that wait for one thing.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    count: AtomicUsize,
+    list: Lock<Vec<Arc<Waker>>>,
+}
+
+impl Waiters {
+    /// Adds a sleeper; it must look at its condition again after this.
+    pub fn add(&self, waker: &Arc<Waker>) {
+        self.list.lock().push(waker.clone());
+        self.count.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Removes a sleeper (one registration of it).
+    pub fn remove(&self, waker: &Arc<Waker>) {
+        let mut list = self.list.lock();
+        if let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, waker)) {
+            list.swap_remove(at);
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Wakes them all. The state they wait for must have been changed before.
+    #[inline]
+    pub fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) != 0 {
+            for waker in self.list.lock().iter() {
+                waker.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The system calls that neither std, socket2 nor polling wrap: eventfd, futex, ppoll, thread set-up,
+//! and a process identity that notices a fork without a system call.
+//!
+//! No policy lives here: callers decide what to wait for and why.
+
+mod eventfd;
+mod futex;
+mod poll;
+mod process;
+mod receive;
+pub mod thread;
+
+pub use eventfd::EventFd;
+pub use futex::{futex_wait, futex_wake};
+pub use poll::{PollFd, poll};
+pub use process::process_id;
+pub use receive::receive_append;

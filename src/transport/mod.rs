@@ -1,0 +1,140 @@
+//! Transports: which schemes exist, how their addresses are written, and the streams they give.
+//!
+//! Everything here works on addresses and descriptors alone. No ZMTP, no timers, no reconnect
+//! policy and no callbacks upward: those belong to `conn`.
+#![deny(unsafe_code)]
+
+mod address;
+mod dial;
+mod ipc;
+mod listen;
+mod socks;
+mod stream;
+mod tcp;
+
+#[cfg(test)]
+mod tests;
+
+pub use dial::{Dial, Proxy, StartError, Started, canonical, parse_connect};
+pub use listen::{AcceptError, Accepted, ListenError, Listener};
+pub use socks::{Progress, Socks, SocksError};
+pub use stream::Stream;
+
+use crate::base::Error;
+use crate::options::SocketType;
+
+/// The part of an endpoint before `://`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// TCP over IPv4 or IPv6.
+    Tcp,
+    /// Unix domain stream sockets, by path or abstract name.
+    Ipc,
+    /// Within one context, without any descriptor.
+    Inproc,
+    /// Datagrams.
+    Udp,
+    /// The cluster protocol of the Linux kernel.
+    Tipc,
+    /// Between a virtual machine and its host.
+    Vsock,
+    /// WebSocket.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+    /// Reliable multicast straight over IP.
+    Pgm,
+    /// Reliable multicast encapsulated in UDP.
+    Epgm,
+    /// NACK-oriented reliable multicast.
+    Norm,
+    /// VMware's inter-machine sockets.
+    Vmci,
+}
+
+/// Which side of an endpoint a call wants to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Waits for peers.
+    Bind,
+    /// Goes to a peer.
+    Connect,
+}
+
+/// What this build makes of a scheme.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Support {
+    /// Works.
+    Built,
+    /// Known, and refused with ENOTSUP once the socket type has been found to fit.
+    Planned,
+    /// Answers like an unknown scheme.
+    Absent,
+}
+
+/// One row per scheme: its text and what this build makes of it.
+const SCHEMES: [(&str, Scheme, Support); 12] = [
+    ("tcp", Scheme::Tcp, Support::Built),
+    ("ipc", Scheme::Ipc, Support::Built),
+    ("inproc", Scheme::Inproc, Support::Built),
+    ("udp", Scheme::Udp, Support::Planned),
+    ("tipc", Scheme::Tipc, Support::Planned),
+    ("ws", Scheme::Ws, Support::Planned),
+    ("wss", Scheme::Wss, Support::Planned),
+    ("vsock", Scheme::Vsock, Support::Absent),
+    ("pgm", Scheme::Pgm, Support::Absent),
+    ("epgm", Scheme::Epgm, Support::Absent),
+    ("norm", Scheme::Norm, Support::Absent),
+    ("vmci", Scheme::Vmci, Support::Absent),
+];
+
+/// The scheme a protocol text names; case matters. Unknown and absent ones: EPROTONOSUPPORT.
+pub fn scheme_of(protocol: &str) -> Result<Scheme, Error> {
+    SCHEMES
+        .iter()
+        .find(|(text, _, support)| *text == protocol && *support != Support::Absent)
+        .map(|(_, scheme, _)| *scheme)
+        .ok_or(Error::ProtoNotSupported)
+}
+
+/// Whether a socket type may use a scheme in a direction (ENOCOMPATPROTO if not), and whether the
+/// scheme is built (ENOTSUP if not). To be called for every bind and connect.
+pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> Result<(), Error> {
+    let fits = match scheme {
+        Scheme::Udp => matches!(
+            (socket_type, direction),
+            (SocketType::Dish | SocketType::Dgram, Direction::Bind)
+                | (SocketType::Radio, Direction::Connect)
+        ),
+        Scheme::Pgm | Scheme::Epgm | Scheme::Norm => matches!(
+            socket_type,
+            SocketType::Pub | SocketType::Sub | SocketType::XPub | SocketType::XSub
+        ),
+        _ => true,
+    };
+    if !fits {
+        return Err(Error::NoCompatProto);
+    }
+    match scheme.support() {
+        Support::Built => Ok(()),
+        Support::Planned => Err(Error::NotSupported),
+        Support::Absent => Err(Error::ProtoNotSupported),
+    }
+}
+
+impl Scheme {
+    /// The text of this scheme in an endpoint.
+    pub fn text(self) -> &'static str {
+        SCHEMES
+            .iter()
+            .find(|(_, scheme, _)| *scheme == self)
+            .map_or("", |(text, _, _)| text)
+    }
+
+    fn support(self) -> Support {
+        SCHEMES
+            .iter()
+            .find(|(_, scheme, _)| *scheme == self)
+            .map_or(Support::Absent, |(_, _, support)| *support)
+    }
+}

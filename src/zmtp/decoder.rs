@@ -1,0 +1,488 @@
+//! From received bytes to messages, after the handshake.
+//!
+//! The decoder only walks frame headers: runs of whole messages are passed on as one range of the chunk
+//! they arrived in, for the socket to take apart later. Commands are picked out. Frames too large for a
+//! chunk are collected in memory of their own, which grows with what has arrived. State of a frame that
+//! is not complete lives here, so that whoever reads next goes on where the last reader stopped.
+
+use std::sync::Arc;
+
+use crate::message::Msg;
+use crate::zmtp::Protocol;
+use crate::zmtp::frame::{COMMAND, MORE};
+
+/// A frame of at least this size that is not complete leaves the chunk for memory of its own.
+const LARGE: usize = 8 * 1024;
+/// A chunk with at least this much in it is passed on as it is; less is copied out.
+const WORTH_SHARING: usize = 16 * 1024;
+/// Runs of no more bytes than this become single messages.
+const FEW_BYTES: usize = 128;
+
+/// What came out.
+#[derive(Debug)]
+pub enum Output {
+    /// Frames of whole messages, or of one message that is not complete yet.
+    Frames {
+        /// The bytes they lie in.
+        chunk: Arc<Vec<u8>>,
+        /// Where the first begins.
+        at: usize,
+        /// Where the last one ends.
+        end: usize,
+        /// How many messages end in this range.
+        messages: usize,
+    },
+    /// One part; it completes a message unless it has MORE.
+    Part(Msg),
+    /// The body of a command.
+    Command(Msg),
+}
+
+/// Why decoding stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Everything is decoded: read on.
+    Hungry,
+    /// As many messages as were asked for came out; there may be more.
+    Full,
+}
+
+/// The peer's bytes are no acceptable frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// A frame is larger than allowed, or than any memory.
+    #[error("frame too large")]
+    TooLarge,
+    /// There is no memory for the frame.
+    #[error("out of memory")]
+    NoMemory,
+}
+
+/// How the bytes are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Frames of a ZMTP dialect; with `single` every frame comes out by itself.
+    Zmtp {
+        /// The dialect.
+        protocol: Protocol,
+        /// No ranges: each body has to be looked at (ZMTP 1.0, encryption).
+        single: bool,
+    },
+    /// No frames: whatever a read returns is a message.
+    Raw,
+}
+
+/// The state between two reads of one connection.
+#[derive(Debug)]
+pub struct Decoder {
+    framing: Framing,
+    max_size: i64,
+    buffer: Buffer,
+    at: usize,
+    large: Option<Large>,
+    /// The message at hand has parts to come.
+    open: bool,
+}
+
+#[derive(Debug)]
+enum Buffer {
+    Own(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+#[derive(Debug)]
+struct Large {
+    body: Vec<u8>,
+    size: usize,
+    flags: u8,
+}
+
+impl Decoder {
+    /// A decoder for a connection that refuses frames above `max_size` bytes (below 0: none).
+    pub fn new(framing: Framing, max_size: i64) -> Decoder {
+        Decoder {
+            framing,
+            max_size,
+            buffer: Buffer::Own(Vec::new()),
+            at: 0,
+            large: None,
+            open: false,
+        }
+    }
+
+    /// Bytes that came before anything was read through this decoder.
+    pub fn preload(&mut self, bytes: &[u8]) {
+        self.buffer = Buffer::Own(bytes.to_vec());
+        self.at = 0;
+    }
+
+    /// Where to read to: memory with spare capacity. `scratch` is taken when a chunk is needed.
+    pub fn target(&mut self, scratch: &mut Vec<u8>) -> Result<&mut Vec<u8>, Malformed> {
+        const FIRST: usize = 64 * 1024;
+        if self.large.is_none() {
+            return self.chunk_target(scratch, FIRST);
+        }
+        match &mut self.large {
+            None => Err(Malformed::NoMemory),
+            Some(large) => {
+                let missing = large.size - large.body.len();
+                if large.body.capacity() == large.body.len() {
+                    let step = missing.min(large.body.len().max(FIRST));
+                    large
+                        .body
+                        .try_reserve_exact(step)
+                        .map_err(|_| Malformed::NoMemory)?;
+                }
+                Ok(&mut large.body)
+            }
+        }
+    }
+
+    fn chunk_target(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        room: usize,
+    ) -> Result<&mut Vec<u8>, Malformed> {
+        let left = self.bytes().get(self.at..).unwrap_or_default();
+        scratch.clear();
+        scratch.extend_from_slice(left);
+        if scratch.capacity() - scratch.len() < room / 2 {
+            scratch.try_reserve(room).map_err(|_| Malformed::NoMemory)?;
+        }
+        self.at = 0;
+        let own = std::mem::take(scratch);
+        if let Buffer::Own(old) = std::mem::replace(&mut self.buffer, Buffer::Own(own)) {
+            *scratch = old;
+        }
+        match &mut self.buffer {
+            Buffer::Own(own) => Ok(own),
+            Buffer::Shared(_) => Err(Malformed::NoMemory),
+        }
+    }
+
+    /// Gives the chunk back when nothing of it is needed any more; keeps what is, in memory of its size.
+    pub fn reclaim(&mut self, scratch: &mut Vec<u8>) {
+        let left = self.bytes().get(self.at..).unwrap_or_default().to_vec();
+        self.at = 0;
+        if let Buffer::Own(own) = std::mem::replace(&mut self.buffer, Buffer::Own(left)) {
+            if own.capacity() > scratch.capacity() {
+                *scratch = own;
+            }
+        }
+    }
+
+    /// Decodes until `limit` messages have come out or bytes are missing.
+    pub fn decode(&mut self, limit: usize, out: &mut Vec<Output>) -> Result<Stop, Malformed> {
+        let mut budget = limit;
+        if let Some(large) = &self.large {
+            if large.body.len() < large.size {
+                return Ok(Stop::Hungry);
+            }
+            if budget == 0 && !self.open {
+                return Ok(Stop::Full);
+            }
+            if let Some(large) = self.large.take() {
+                self.emit(large.flags, Msg::from_vec(large.body), out);
+                budget = budget.saturating_sub(usize::from(large.flags & (MORE | COMMAND) == 0));
+            }
+        }
+        match self.framing {
+            Framing::Raw => Ok(self.decode_raw(budget, out)),
+            Framing::Zmtp { protocol, single } => self.decode_frames(protocol, single, budget, out),
+        }
+    }
+
+    /// Whether undecoded bytes are at hand.
+    pub fn has_input(&self) -> bool {
+        self.at < self.bytes().len()
+            || self
+                .large
+                .as_ref()
+                .is_some_and(|large| large.body.len() == large.size)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.buffer {
+            Buffer::Own(own) => own,
+            Buffer::Shared(shared) => shared,
+        }
+    }
+
+    fn emit(&mut self, flags: u8, mut msg: Msg, out: &mut Vec<Output>) {
+        if flags & COMMAND != 0 {
+            out.push(Output::Command(msg));
+        } else {
+            self.open = flags & MORE != 0;
+            msg.set_more(self.open);
+            out.push(Output::Part(msg));
+        }
+    }
+
+    fn decode_raw(&mut self, budget: usize, out: &mut Vec<Output>) -> Stop {
+        let bytes = self.bytes().get(self.at..).unwrap_or_default();
+        if bytes.is_empty() {
+            return Stop::Hungry;
+        }
+        if budget == 0 {
+            return Stop::Full;
+        }
+        out.push(Output::Part(Msg::from_vec(bytes.to_vec())));
+        self.at = self.bytes().len();
+        Stop::Hungry
+    }
+
+    fn decode_frames(
+        &mut self,
+        protocol: Protocol,
+        single: bool,
+        mut budget: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<Stop, Malformed> {
+        let mut run = Run::at(self.at);
+        let mut at = self.at;
+        let stop = loop {
+            let bytes = self.bytes();
+            let Some(header) = bytes.get(at..).and_then(|rest| protocol.parse(rest)) else {
+                break Stop::Hungry;
+            };
+            if header.exceeds(self.max_size) {
+                return Err(Malformed::TooLarge);
+            }
+            let size = header.frame_len().ok_or(Malformed::TooLarge)? - header.header_len;
+            let command = header.flags & COMMAND != 0;
+            if budget == 0 && !self.open && !command {
+                break Stop::Full;
+            }
+            let body = at + header.header_len;
+            let Some(end) = body.checked_add(size).filter(|end| *end <= bytes.len()) else {
+                if size >= LARGE {
+                    let part = bytes.get(body..).unwrap_or_default().to_vec();
+                    self.pass_on(run, at, out);
+                    self.large = Some(Large {
+                        body: part,
+                        size,
+                        flags: header.flags,
+                    });
+                    at = self.bytes().len();
+                    run = Run::at(at);
+                }
+                break Stop::Hungry;
+            };
+            if command || single {
+                let msg = Msg::copy_of(&bytes[body..end]).map_err(|_| Malformed::NoMemory)?;
+                self.pass_on(run, at, out);
+                self.emit(header.flags, msg, out);
+                run = Run::at(end);
+                budget = budget.saturating_sub(usize::from(!command && !self.open));
+            } else {
+                self.open = header.flags & MORE != 0;
+                run.frames += 1;
+                if !self.open {
+                    run.messages += 1;
+                    run.whole = (end, run.frames);
+                    budget = budget.saturating_sub(1);
+                }
+            }
+            at = end;
+        };
+        self.pass_on(run, at, out);
+        self.at = at;
+        Ok(stop)
+    }
+
+    /// Hands the frames from the start of `run` up to `end` on: whole messages, then what has begun.
+    fn pass_on(&mut self, run: Run, end: usize, out: &mut Vec<Output>) {
+        let (whole_end, whole_frames) = run.whole;
+        self.pass_range(run.start, whole_end, whole_frames, run.messages, out);
+        self.pass_range(whole_end, end, run.frames - whole_frames, 0, out);
+    }
+
+    fn pass_range(
+        &mut self,
+        start: usize,
+        end: usize,
+        frames: usize,
+        messages: usize,
+        out: &mut Vec<Output>,
+    ) {
+        if frames == 0 {
+            return;
+        }
+        if end - start <= FEW_BYTES && frames <= 2 {
+            let mut rest = &self.bytes()[start..end];
+            while let Some(header) = crate::zmtp::frame::parse(rest) {
+                let stop = header.header_len + header.body_len as usize;
+                if let Ok(mut msg) = Msg::copy_of(&rest[header.header_len..stop]) {
+                    msg.set_more(header.flags & MORE != 0);
+                    out.push(Output::Part(msg));
+                }
+                rest = &rest[stop..];
+            }
+            return;
+        }
+        let (chunk, at) = match &mut self.buffer {
+            Buffer::Shared(shared) => (shared.clone(), start),
+            Buffer::Own(own) if end - start >= WORTH_SHARING => {
+                let shared = Arc::new(std::mem::take(own));
+                self.buffer = Buffer::Shared(shared.clone());
+                (shared, start)
+            }
+            Buffer::Own(own) => (Arc::new(own[start..end].to_vec()), 0),
+        };
+        out.push(Output::Frames {
+            chunk,
+            at,
+            end: at + (end - start),
+            messages,
+        });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Run {
+    start: usize,
+    frames: usize,
+    messages: usize,
+    /// Where the last whole message ends, and the frames up to there.
+    whole: (usize, usize),
+}
+
+impl Run {
+    fn at(start: usize) -> Run {
+        Run { start, frames: 0, messages: 0, whole: (start, 0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zmtp::frame;
+    use proptest::prelude::*;
+
+    const V3: Framing = Framing::Zmtp {
+        protocol: Protocol::V3 { minor: 1 },
+        single: false,
+    };
+
+    /// Parts and commands as (flags, body), however they were packed.
+    fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
+        let mut flat = Vec::new();
+        for output in out {
+            match output {
+                Output::Part(m) => flat.push((u8::from(m.more()) * MORE, m.data().to_vec())),
+                Output::Command(m) => flat.push((COMMAND, m.data().to_vec())),
+                Output::Frames {
+                    chunk,
+                    at,
+                    end,
+                    messages,
+                } => {
+                    let mut rest = &chunk[at..end];
+                    let mut ended = 0;
+                    while let Some(h) = frame::parse(rest) {
+                        let stop = h.header_len + h.body_len as usize;
+                        flat.push((h.flags & MORE, rest[h.header_len..stop].to_vec()));
+                        ended += usize::from(h.flags & MORE == 0);
+                        rest = &rest[stop..];
+                    }
+                    assert!(rest.is_empty());
+                    assert_eq!(ended, messages);
+                }
+            }
+        }
+        flat
+    }
+
+    fn feed(
+        decoder: &mut Decoder,
+        mut bytes: &[u8],
+        cuts: &[usize],
+        limit: usize,
+    ) -> Vec<(u8, Vec<u8>)> {
+        let (mut out, mut scratch, mut turn) = (Vec::new(), Vec::new(), 0);
+        loop {
+            while decoder.decode(limit, &mut out) == Ok(Stop::Full) {}
+            if bytes.is_empty() {
+                return flatten(out);
+            }
+            let cut = cuts[turn % cuts.len()].clamp(1, bytes.len());
+            turn += 1;
+            let target = decoder.target(&mut scratch).expect("memory");
+            let n = cut.min(target.capacity() - target.len());
+            target.extend_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+            if turn % 3 == 0 {
+                while decoder.decode(limit, &mut out) == Ok(Stop::Full) {}
+                decoder.reclaim(&mut scratch);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_chopping_gives_the_same_parts(
+            parts in prop::collection::vec((0u8..3, prop_oneof![0usize..40, 200usize..300, 8000usize..70_000]), 1..30),
+            cuts in prop::collection::vec(1usize..70_000, 1..8),
+            limit in 1usize..20,
+        ) {
+            let mut wire = Vec::new();
+            let mut expected = Vec::new();
+            for (kind, size) in parts {
+                let flags = [0, MORE, COMMAND][kind as usize];
+                let body = vec![size as u8; size];
+                frame::push(&mut wire, flags, &body);
+                expected.push((flags, body));
+            }
+            let mut decoder = Decoder::new(V3, -1);
+            prop_assert_eq!(feed(&mut decoder, &wire, &cuts, limit), expected);
+        }
+    }
+
+    #[test]
+    fn a_limit_holds_messages_back() {
+        let mut wire = Vec::new();
+        (0..10).for_each(|n| frame::push(&mut wire, 0, &[n; 300]));
+        let mut decoder = Decoder::new(V3, -1);
+        decoder.preload(&wire);
+        let mut out = Vec::new();
+        assert_eq!(decoder.decode(4, &mut out), Ok(Stop::Full));
+        assert_eq!(flatten(out).len(), 4);
+        assert!(decoder.has_input());
+        let mut rest = Vec::new();
+        assert_eq!(decoder.decode(100, &mut rest), Ok(Stop::Hungry));
+        assert_eq!(flatten(rest).len(), 6);
+    }
+
+    #[test]
+    fn announced_sizes_reserve_nothing() {
+        for size in [u64::MAX, 1 << 63, i64::MAX as u64] {
+            let mut decoder = Decoder::new(V3, -1);
+            let mut wire = vec![frame::LONG];
+            wire.extend_from_slice(&size.to_be_bytes());
+            decoder.preload(&wire);
+            assert_eq!(
+                decoder.decode(1, &mut Vec::new()),
+                Err(Malformed::TooLarge),
+                "{size}"
+            );
+        }
+        let mut decoder = Decoder::new(V3, -1);
+        let mut wire = vec![frame::LONG];
+        wire.extend_from_slice(&(1u64 << 40).to_be_bytes());
+        decoder.preload(&wire);
+        assert_eq!(decoder.decode(1, &mut Vec::new()), Ok(Stop::Hungry));
+        let target = decoder.target(&mut Vec::new()).expect("a first piece");
+        assert!(target.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn the_size_limit_counts_bodies() {
+        for (size, ok) in [(3, true), (4, false)] {
+            let mut wire = Vec::new();
+            frame::push(&mut wire, 0, &vec![0; size]);
+            let mut decoder = Decoder::new(V3, 3);
+            decoder.preload(&wire);
+            assert_eq!(decoder.decode(1, &mut Vec::new()).is_ok(), ok);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Security mechanisms: the commands between the greeting and the traffic.
+//!
+//! A mechanism is a state machine over command bodies. It asks for authentication by answering
+//! [`Status::Zap`] and is told the outcome by [`Input::Zap`]; it knows neither the connection nor
+//! the handler. What it leaves behind is a [`Framer`], so that traffic meets no dynamic call.
+
+mod null;
+pub mod zap;
+
+use super::handshake::{Config, HandshakeError};
+use super::{command, frame};
+use crate::base::Error;
+use crate::base::constants::{ZMQ_CURVE, ZMQ_GSSAPI, ZMQ_NULL, ZMQ_PLAIN};
+use std::sync::Arc;
+use zap::{ZapAnswer, ZapGrant, ZapRequest};
+
+/// One end of a security handshake.
+pub trait Mechanism: Send {
+    /// Takes one event, appends what is to be sent, and says how things stand.
+    ///
+    /// What was appended is to be sent even when an error is returned: it may tell the peer why.
+    fn handle(&mut self, input: Input<'_>, out: &mut Outbox<'_>) -> Result<Status, HandshakeError>;
+}
+
+/// What happens to a mechanism.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The greetings are exchanged.
+    Start,
+    /// The body of a frame that the peer sent. Whether it was marked as a command does not matter.
+    Command(&'a [u8]),
+    /// What became of a [`Status::Zap`].
+    Zap(ZapAnswer<'a>),
+}
+
+/// How a mechanism stands.
+#[derive(Debug)]
+pub enum Status {
+    /// It waits, for the peer or for the outcome of an authentication.
+    NeedMore,
+    /// It wants this authenticated; answered once.
+    Zap(ZapRequest),
+    /// It is done in both directions.
+    Done(Box<Outcome>),
+}
+
+/// What a successful mechanism knows of the peer.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The properties the peer sent, in its order.
+    pub properties: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What the authentication handler granted, if one was asked.
+    pub grant: Option<ZapGrant>,
+    /// How traffic is wrapped from here on.
+    pub framer: Framer,
+}
+
+/// How traffic is wrapped, once a mechanism is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framer {
+    /// Not at all.
+    Plain,
+}
+
+/// Where a mechanism puts what is to be sent: it frames bodies, so that mechanisms deal in bodies
+/// only.
+#[derive(Debug)]
+pub struct Outbox<'a> {
+    bytes: &'a mut Vec<u8>,
+}
+
+impl<'a> Outbox<'a> {
+    /// Frames are appended to `bytes`.
+    pub fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Outbox { bytes }
+    }
+
+    /// Sends a command by its whole body.
+    pub fn command(&mut self, body: &[u8]) {
+        frame::push(self.bytes, frame::COMMAND, body);
+    }
+
+    /// Sends an ERROR.
+    pub fn error(&mut self, reason: &[u8]) {
+        command::push_error(self.bytes, reason);
+    }
+}
+
+/// The name that stands for a mechanism in the greeting and in authentication requests; `None`: no
+/// such number.
+pub fn name(mechanism: i32) -> Option<&'static [u8]> {
+    match mechanism {
+        ZMQ_NULL => Some(b"NULL"),
+        ZMQ_PLAIN => Some(b"PLAIN"),
+        ZMQ_CURVE => Some(b"CURVE"),
+        ZMQ_GSSAPI => Some(b"GSSAPI"),
+        _ => None,
+    }
+}
+
+/// The mechanism that `config` asks for: [`Error::NotSupported`] when it is not built,
+/// [`Error::Invalid`] when there is none of that number or its properties cannot be encoded.
+pub fn create(config: &Arc<Config>) -> Result<Box<dyn Mechanism>, Error> {
+    match config.mechanism {
+        ZMQ_NULL => Ok(Box::new(null::Null::new(config)?)),
+        other if name(other).is_some() => Err(Error::NotSupported),
+        _ => Err(Error::Invalid),
+    }
+}
+
+/// The properties we announce: socket type, routing id where the type has one, then the
+/// application's, by name.
+fn push_properties(config: &Config, out: &mut Vec<u8>) -> Result<(), Error> {
+    use super::metadata::{IDENTITY, SOCKET_TYPE, push};
+    push(out, SOCKET_TYPE, config.socket_type.name().as_bytes())?;
+    if config.socket_type.sends_identity() {
+        push(out, IDENTITY, &config.routing_id)?;
+    }
+    let mut own: Vec<_> = config.metadata.iter().collect();
+    // A stable sort: of two with one name the one set first is kept.
+    own.sort_by(|a, b| a.0.cmp(&b.0));
+    own.dedup_by(|later, earlier| later.0 == earlier.0);
+    own.into_iter()
+        .try_for_each(|(name, value)| push(out, name, value))
+}
+
+/// Takes the peer's properties apart and checks that its type may talk to ours. `None`: malformed,
+/// or it may not.
+///
+/// A peer that does not name its type is let in.
+fn accept_properties(config: &Config, list: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let properties = super::metadata::parse(list)?;
+    let fits = properties
+        .iter()
+        .filter(|(name, _)| name == super::metadata::SOCKET_TYPE)
+        .all(|(_, value)| config.socket_type.compatible_with(value));
+    fits.then_some(properties)
+}

@@ -1,0 +1,135 @@
+//! The NULL mechanism: a READY each way, and authentication by address when a domain is set.
+
+use super::zap::{ZapAnswer, ZapGrant, ZapReply, ZapRequest};
+use super::{
+    Framer, Input, Mechanism, Outbox, Outcome, Status, accept_properties, push_properties,
+};
+use crate::base::Error;
+use crate::base::constants::{
+    ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR, ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND,
+};
+use crate::zmtp::command::{self, Command};
+use crate::zmtp::handshake::{Config, Failure, HandshakeError};
+use std::sync::Arc;
+
+/// One end of a NULL handshake.
+pub(super) struct Null {
+    config: Arc<Config>,
+    /// Our READY; gone once sent.
+    ready: Option<Vec<u8>>,
+    awaits_zap: bool,
+    grant: Option<ZapGrant>,
+    /// From the peer's READY.
+    properties: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+}
+
+impl Mechanism for Null {
+    fn handle(&mut self, input: Input<'_>, out: &mut Outbox<'_>) -> Result<Status, HandshakeError> {
+        match input {
+            Input::Start if self.config.zap_domain.is_empty() => self.send_ready(out),
+            Input::Start => {
+                self.awaits_zap = true;
+                return Ok(Status::Zap(ZapRequest {
+                    domain: self.config.zap_domain.clone(),
+                    routing_id: self.config.routing_id.clone(),
+                    mechanism: b"NULL",
+                    credentials: Vec::new(),
+                }));
+            }
+            Input::Command(body) => self.receive(body)?,
+            Input::Zap(answer) if std::mem::take(&mut self.awaits_zap) => {
+                self.grant = granted(answer, self.config.zap_enforce_domain, out)?;
+                self.send_ready(out);
+            }
+            // Nobody was asked.
+            Input::Zap(_) => {}
+        }
+        Ok(self.status())
+    }
+}
+
+impl Null {
+    pub(super) fn new(config: &Arc<Config>) -> Result<Null, Error> {
+        let mut ready = b"\x05READY".to_vec();
+        push_properties(config, &mut ready)?;
+        Ok(Null {
+            config: Arc::clone(config),
+            ready: Some(ready),
+            awaits_zap: false,
+            grant: None,
+            properties: None,
+        })
+    }
+
+    fn send_ready(&mut self, out: &mut Outbox<'_>) {
+        if let Some(body) = self.ready.take() {
+            out.command(&body);
+        }
+    }
+
+    /// The peer has one command to send. It may come while our own still waits for the
+    /// authentication.
+    fn receive(&mut self, body: &[u8]) -> Result<(), HandshakeError> {
+        match command::parse(body) {
+            Command::Ready(list) if self.properties.is_none() => {
+                let properties = accept_properties(&self.config, list).ok_or(Failure::Silent)?;
+                self.properties = Some(properties);
+                Ok(())
+            }
+            Command::Error(field) => Err(refused_by_peer(field).into()),
+            _ => Err(Failure::Protocol(ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u32).into()),
+        }
+    }
+
+    fn status(&mut self) -> Status {
+        if self.ready.is_some() {
+            return Status::NeedMore;
+        }
+        let Some(properties) = self.properties.take() else {
+            return Status::NeedMore;
+        };
+        Status::Done(Box::new(Outcome {
+            properties,
+            grant: self.grant.take(),
+            framer: Framer::Plain,
+        }))
+    }
+}
+
+/// What an ERROR amounts to: the monitor hears of it when it carries a status of the authentication
+/// protocol.
+fn refused_by_peer(field: &[u8]) -> Failure {
+    match command::error_reason(field) {
+        Some(b"300") => Failure::Auth(300),
+        Some(b"400") => Failure::Auth(400),
+        Some(b"500") => Failure::Auth(500),
+        Some(_) => Failure::Silent,
+        None => Failure::Protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR as u32),
+    }
+}
+
+/// Lets the peer in, or says why not: to the peer as well, where the refusal is final.
+fn granted(
+    answer: ZapAnswer<'_>,
+    enforce_domain: bool,
+    out: &mut Outbox<'_>,
+) -> Result<Option<ZapGrant>, HandshakeError> {
+    let frames = match answer {
+        ZapAnswer::Reply(frames) => frames,
+        ZapAnswer::NoHandler if enforce_domain => {
+            return Err(HandshakeError::staying_open(Failure::NoDetail(
+                Error::Fault.errno(),
+            )));
+        }
+        ZapAnswer::NoHandler => return Ok(None),
+    };
+    match ZapReply::parse(frames).map_err(Failure::Protocol)? {
+        ZapReply::Granted(grant) => Ok(Some(grant)),
+        // Temporary: the peer hears nothing, so that it neither gives up nor comes back at once.
+        ZapReply::Denied(300) => Err(HandshakeError::staying_open(Failure::Auth(300))),
+        ZapReply::Denied(code) => {
+            out.error(code.to_string().as_bytes());
+            Err(Failure::Auth(code).into())
+        }
+    }
+}

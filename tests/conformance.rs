@@ -1,0 +1,183 @@
+//! libzmq's own test programs, compiled against our header and run on our library: one test per program.
+//!
+//! `cargo test --test conformance` runs them all and prints a table; `cargo test --test conformance -- reqrep` those
+//! with that word in the name. `conformance/must-pass.txt` names the programs that must pass; one that passes without
+//! being named fails the run as well, so that the list only grows.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `FERROZMQ_LIB` | the library to test instead of the one cargo built |
+//! | `FERROZMQ_CONFORMANCE_INCLUDE` | the folder of zmq.h to compile against instead of `include` |
+//! | `FERROZMQ_CONFORMANCE_SRC` | the folder `vendor` of zeromq-src instead of the one cargo fetched |
+//! | `FERROZMQ_CONFORMANCE_LIST` | `none`: judge every program by itself, for a run on another library |
+
+#[path = "conformance/compile.rs"]
+mod compile;
+#[path = "conformance/suite.rs"]
+mod suite;
+mod support;
+#[path = "conformance/verdict.rs"]
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use compile::Compiler;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use suite::Program;
+use support::{Scratch, child};
+use verdict::{MustPass, Outcome, Verdict};
+
+/// The time limit of a program that is not expected to pass: it may well hang.
+const IMPATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    match Bench::new() {
+        Ok(bench) => bench.run(&arguments),
+        Err(why) => {
+            eprintln!("conformance: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything a program needs to be built, run and judged.
+struct Bench {
+    programs: Vec<Program>,
+    compiler: Compiler,
+    library: PathBuf,
+    library_folder: PathBuf,
+    must_pass: MustPass,
+    /// Held by a program whose port numbers are written into it.
+    fixed_ports: Mutex<()>,
+    table: Mutex<BTreeMap<String, (Outcome, Verdict, f64)>>,
+}
+
+impl Bench {
+    fn new() -> Result<Bench, String> {
+        let here = support::repository().join("tests/conformance");
+        let cache = support::target().join("conformance");
+        let vendor = suite::vendor()?;
+        let programs = suite::programs(&vendor)?;
+        let library = support::library()?;
+        let library_folder = support::link_folder(&library, &cache.join(folder_name(&library)))?;
+        let include = env::var_os("FERROZMQ_CONFORMANCE_INCLUDE")
+            .map_or_else(|| support::repository().join("include"), PathBuf::from);
+        let compiler =
+            Compiler::new(&vendor, &include, &here.join("shim"), &library_folder, &cache)?;
+        let must_pass = MustPass::read(&here.join("must-pass.txt"))?;
+        let unknown = must_pass.unknown(programs.iter().map(|program| program.name.as_str()));
+        if !unknown.is_empty() {
+            return Err(format!(
+                "must-pass.txt names programs that do not exist: {}",
+                unknown.join(" ")
+            ));
+        }
+        let (fixed_ports, table) = Default::default();
+        Ok(Bench { programs, compiler, library, library_folder, must_pass, fixed_ports, table })
+    }
+
+    fn run(self, arguments: &Arguments) -> ExitCode {
+        let bench = Arc::new(self);
+        let trials = bench.programs.iter().cloned().map(|program| {
+            let bench = Arc::clone(&bench);
+            Trial::ignorable_test(program.name.clone(), move || bench.trial(&program))
+        });
+        let conclusion = libtest_mimic::run(arguments, trials.collect());
+        if !arguments.list {
+            bench.print_table();
+        }
+        conclusion.exit_code()
+    }
+
+    /// Builds, runs and judges one program.
+    fn trial(&self, program: &Program) -> Result<Completion, Failed> {
+        let (outcome, seconds, output) = match program.unbuildable {
+            Some(why) => (Outcome::Skipped(why.to_owned()), 0.0, String::new()),
+            None => self
+                .try_run(program)
+                .unwrap_or_else(|why| (Outcome::Failed(why), 0.0, String::new())),
+        };
+        let verdict = self.must_pass.judge(&program.name, &outcome);
+        if let Ok(mut table) = self.table.lock() {
+            table.insert(program.name.clone(), (outcome, verdict.clone(), seconds));
+        }
+        match verdict {
+            Verdict::Good => Ok(Completion::Completed),
+            Verdict::Noted(why) => Ok(Completion::ignored_with(first_line(&why))),
+            Verdict::Bad(why) => Err(format!("{why}\n{output}").into()),
+        }
+    }
+
+    fn try_run(&self, program: &Program) -> Result<(Outcome, f64, String), String> {
+        let executable = self.compiler.program(&program.name, &program.source)?;
+        support::check_loaded(&executable, &self.library_folder, &self.library)?;
+        let _alone = program.fixed_ports.then(|| self.fixed_ports.lock());
+        let scratch = Scratch::new(&program.name)?;
+        let mut command = Command::new(&executable);
+        command
+            .current_dir(scratch.path())
+            .env("TMPDIR", scratch.path())
+            .env("LD_LIBRARY_PATH", &self.library_folder)
+            .env("LD_BIND_NOW", "1");
+        let log = scratch.path().join("output.log");
+        let limit = if self.must_pass.expects(&program.name) {
+            program.limit
+        } else {
+            program.limit.min(IMPATIENCE)
+        };
+        let run = child::run(&mut command, limit, &log)
+            .map_err(|e| format!("{}: {e}", executable.display()))?;
+        Ok((Outcome::of(&run), run.took.as_secs_f64(), run.tail(40)))
+    }
+
+    fn print_table(&self) {
+        let Ok(table) = self.table.lock() else { return };
+        if table.is_empty() {
+            return;
+        }
+        println!("conformance on {}", self.library.display());
+        let mut counts = [0; 3];
+        for (name, (outcome, verdict, seconds)) in table.iter() {
+            let (column, word, why) = match outcome {
+                Outcome::Passed => (0, "passed", ""),
+                Outcome::Failed(why) => (1, "failed", why.as_str()),
+                Outcome::Skipped(why) => (2, "skipped", why.as_str()),
+            };
+            counts[column] += 1;
+            let note = match (outcome, verdict) {
+                (Outcome::Passed, Verdict::Bad(_)) => " <- not in must-pass.txt",
+                (_, Verdict::Bad(_)) => " <- must pass",
+                _ => "",
+            };
+            println!("  {word:8} {name:36} {seconds:6.1} s  {}{note}", first_line(why));
+        }
+        println!(
+            "conformance: {} passed, {} failed, {} skipped of {} programs",
+            counts[0],
+            counts[1],
+            counts[2],
+            table.len()
+        );
+    }
+}
+
+/// Runs on different libraries at the same time must not share a link.
+fn folder_name(library: &Path) -> String {
+    let text: String = library
+        .display()
+        .to_string()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    format!("lib{text}")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,278 @@
+//! Conversations between two processes, one on our library and one on the genuine one (and both on ours): every
+//! pattern, over tcp and ipc, with either side binding.
+//!
+//! Each conversation is a pair of scripts for `ctest/interop/peer.c`, where the commands are described. In a script,
+//! `OPEN` and `SIDE` stand for "bind" or "connect" with one of two endpoints, according to who binds.
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use support::Scratch;
+use support::peer::{Peers, Side, words};
+
+/// Two scripts that fit each other.
+struct Conversation {
+    name: &'static str,
+    first: &'static str,
+    second: &'static str,
+}
+
+const CONVERSATIONS: &[Conversation] = &[
+    Conversation {
+        name: "req_rep",
+        first: "socket req OPEN ask 200 swap 60",
+        second: "socket rep OPEN echo 260",
+    },
+    Conversation {
+        name: "req_router",
+        first: "socket req OPEN ask 20 swap 20",
+        second: "socket router OPEN echo 40",
+    },
+    Conversation {
+        name: "dealer_rep",
+        first: "socket dealer OPEN send +question+parts recv +question+parts send a+b++c+d recv a+b++c+d",
+        second: "socket rep OPEN echo 2",
+    },
+    Conversation {
+        name: "dealer_dealer",
+        first: "socket dealer OPEN swap 60",
+        second: "socket dealer OPEN echo 60",
+    },
+    Conversation {
+        name: "dealer_router",
+        first: "socket dealer text 5 alice OPEN send hello+there recv hi+there+ swap 40 \
+                socket dealer SIDE send nobody recv who+are+you",
+        second: "socket router OPEN SIDE recv alice+hello+there send alice+hi+there+ echo 40 \
+                 recv #5+nobody send =+who+are+you",
+    },
+    // Each sends a probe as soon as it is connected (option 51), so that both know each other.
+    Conversation {
+        name: "router_router",
+        first: "socket router text 5 left int 51 1 OPEN recv right+ send right+hello recv right+hello+back",
+        second: "socket router text 5 right int 51 1 OPEN recv left+ recv left+hello send left+hello+back",
+    },
+    Conversation {
+        name: "push_pull",
+        first: "socket push OPEN flood 200 count 20000 socket pull SIDE recv done",
+        second: "socket pull OPEN drain 200 counted 20000 socket push SIDE send done",
+    },
+    Conversation {
+        name: "push_pull_at_the_mark",
+        first: "socket push int 23 2 OPEN flood 60 count 5000 socket pull SIDE recv done",
+        second: "socket pull int 24 1 OPEN drain 60 counted 5000 socket push SIDE send done",
+    },
+    Conversation {
+        name: "pair",
+        first: "socket pair OPEN send one recv two flood 50 drain 50 send end",
+        second: "socket pair OPEN recv one send two drain 50 flood 50 recv end",
+    },
+    Conversation {
+        name: "pub_sub",
+        first: "socket pub OPEN socket dealer SIDE publish",
+        second: "socket sub OPEN text 6 a text 6 b socket dealer SIDE await ab use 0 text 7 a await b \
+                 text 6 c text 6 c await bc text 7 c await bc text 7 c await b text 6 EMPTY await abc \
+                 text 7 b await abc text 7 EMPTY text 6 a await a use 1 send end",
+    },
+    Conversation {
+        name: "xpub_xsub",
+        first: r"socket xpub OPEN recv \x01A send A1+tail send B1 recv \x00A send A2 recv \x01B send B2 recv \x05data",
+        second: r"socket xsub OPEN send \x01A recv A1+tail send \x00A send \x01B recv B2 send \x05data",
+    },
+    Conversation {
+        name: "xpub_sub",
+        first: r"socket xpub OPEN recv \x01A send A1 recv \x00A recv \x01 send x+y",
+        second: "socket sub OPEN text 6 A recv A1 text 7 A text 6 EMPTY recv x+y",
+    },
+    // The one that connects and the one that binds both get a notice of the connection and of its end.
+    Conversation {
+        name: "stream",
+        first: "socket stream OPEN recv #5+ send =+hello recv =+world send =+",
+        second: "socket stream OPEN recv #5+ recv =+hello send =+world recv =+",
+    },
+    // Heartbeats (options 75, 77) every 50 ms keep a silent connection up.
+    Conversation {
+        name: "heartbeats",
+        first: "socket dealer int 75 50 int 77 1000 monitor OPEN ask 10 none 400 calm ask 10",
+        second: "socket dealer OPEN echo 20",
+    },
+];
+
+/// A binding process that ends and is started anew, and a connecting one that lives on.
+const RESTARTS: &[Conversation] = &[
+    Conversation {
+        name: "restart_dealer",
+        first: "socket dealer monitor OPEN ask 20 event disconnected ask 20",
+        second: "socket dealer OPEN echo 20",
+    },
+    Conversation {
+        name: "restart_req",
+        first: "socket req monitor OPEN ask 20 event disconnected ask 20",
+        second: "socket rep OPEN echo 20",
+    },
+    Conversation {
+        name: "restart_sub",
+        first: "socket sub OPEN text 6 a text 6 c socket dealer SIDE await ac use 1 send end await ac send end",
+        second: "socket pub OPEN socket dealer SIDE publish",
+    },
+];
+
+const PAIRS: [(Side, Side); 3] =
+    [(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let peers = match Peers::new() {
+        Ok(peers) => Arc::new(peers),
+        Err(why) => {
+            eprintln!("interop: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut trials = Vec::new();
+    for transport in ["tcp", "ipc"] {
+        for (one, other) in PAIRS {
+            for talk in CONVERSATIONS {
+                for first_binds in [true, false] {
+                    let binder = if first_binds { "first" } else { "second" };
+                    let name = format!(
+                        "{}::{transport}::{}_{}::{binder}_binds",
+                        talk.name,
+                        one.name(),
+                        other.name()
+                    );
+                    trials.push(trial(
+                        name,
+                        &peers,
+                        move |bench| bench.converse(talk, one, other, first_binds),
+                        transport,
+                    ));
+                }
+            }
+            for talk in RESTARTS {
+                let name = format!("{}::{transport}::{}_{}", talk.name, one.name(), other.name());
+                trials.push(trial(
+                    name,
+                    &peers,
+                    move |bench| bench.restart(talk, one, other),
+                    transport,
+                ));
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(
+    name: String,
+    peers: &Arc<Peers>,
+    run: impl FnOnce(&Bench) -> Result<(), String> + Send + 'static,
+    transport: &'static str,
+) -> Trial {
+    let peers = Arc::clone(peers);
+    let needs_genuine = name.contains("genuine");
+    Trial::ignorable_test(name, move || {
+        if needs_genuine && !peers.has_genuine() {
+            return Ok(Completion::ignored_with(
+                "no genuine libzmq.so.5 on this machine (Debian: libzmq5)",
+            ));
+        }
+        let bench = Bench::new(peers, transport).map_err(Failed::from)?;
+        run(&bench).map_err(Failed::from)?;
+        Ok(Completion::Completed)
+    })
+}
+
+/// One conversation's folder and endpoints.
+struct Bench {
+    peers: Arc<Peers>,
+    folder: Scratch,
+    open: String,
+    side: String,
+}
+
+impl Bench {
+    fn new(peers: Arc<Peers>, transport: &str) -> Result<Bench, String> {
+        let folder = Scratch::new("talk")?;
+        let [open, side] = endpoints(transport, folder.path())?;
+        Ok(Bench { peers, folder, open, side })
+    }
+
+    fn converse(
+        &self,
+        talk: &Conversation,
+        one: Side,
+        other: Side,
+        first_binds: bool,
+    ) -> Result<(), String> {
+        let first = self.peers.start(
+            one,
+            "first",
+            &self.script(talk.first, first_binds),
+            self.folder.path(),
+        )?;
+        let second = self.peers.start(
+            other,
+            "second",
+            &self.script(talk.second, !first_binds),
+            self.folder.path(),
+        )?;
+        both(first.finish(), second.finish())
+    }
+
+    fn restart(&self, talk: &Conversation, one: Side, other: Side) -> Result<(), String> {
+        let first =
+            self.peers.start(one, "first", &self.script(talk.first, false), self.folder.path())?;
+        let second = self.script(talk.second, true);
+        let before =
+            self.peers.start(other, "second-before", &second, self.folder.path())?.finish();
+        let after = before.and_then(|()| {
+            self.peers.start(other, "second-after", &second, self.folder.path())?.finish()
+        });
+        both(first.finish(), after)
+    }
+
+    fn script(&self, script: &str, binds: bool) -> Vec<String> {
+        let verb = if binds { "bind" } else { "connect" };
+        let said = script
+            .replace("OPEN", &format!("{verb} {}", self.open))
+            .replace("SIDE", &format!("{verb} {}", self.side));
+        words(&said)
+    }
+}
+
+/// Two endpoints that nobody uses: free ports, or names in the test's own folder.
+fn endpoints(transport: &str, folder: &Path) -> Result<[String; 2], String> {
+    if transport == "ipc" {
+        return Ok(["a", "b"].map(|name| format!("ipc://{}/{name}", folder.display())));
+    }
+    Ok([free_port()?, free_port()?].map(|port| format!("tcp://127.0.0.1:{port}")))
+}
+
+/// A port below those that the kernel gives to outgoing connections, each only once in this process: between this
+/// check and the binding nobody else is likely to take it.
+fn free_port() -> Result<u16, String> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = std::process::id() % 20_000;
+    for _ in 0..1000 {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(10_000 + (base + step) % 20_000).map_err(|e| e.to_string())?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port".to_owned())
+}
+
+fn both(one: Result<(), String>, other: Result<(), String>) -> Result<(), String> {
+    match (one, other) {
+        (Err(a), Err(b)) => Err(format!("{a}{b}")),
+        (Err(a), _) => Err(a),
+        (_, b) => b,
+    }
+}

@@ -1,0 +1,151 @@
+//! Processes that run `ctest/interop/peer.c` on our library or on the genuine one.
+
+use std::collections::hash_map::DefaultHasher;
+use std::env;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::child::{End, Running};
+
+/// No conversation takes longer than this; the programs themselves give up earlier and say why.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Which library a process runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Ours,
+    Genuine,
+}
+
+impl Side {
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Ours => "ours",
+            Side::Genuine => "genuine",
+        }
+    }
+}
+
+/// The built program and the folders that lead it to either library.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    program: PathBuf,
+    ours: PathBuf,
+    genuine: Option<PathBuf>,
+}
+
+impl Peers {
+    /// Builds the program, against the genuine header where there is one.
+    pub fn new() -> Result<Peers, String> {
+        let work = super::target().join("interop");
+        let library = super::library()?;
+        let ours = super::link_folder(&library, &work.join("ours"))?;
+        let genuine = match genuine_library() {
+            Some(path) => Some((super::link_folder(&path, &work.join("genuine"))?, path)),
+            None => None,
+        };
+        let program = build(&work, &ours)?;
+        super::check_loaded(&program, &ours, &library)?;
+        if let Some((folder, path)) = &genuine {
+            super::check_loaded(&program, folder, path)?;
+        }
+        Ok(Peers { program, ours, genuine: genuine.map(|(folder, _)| folder) })
+    }
+
+    /// Whether this machine has the genuine library (Debian: libzmq5).
+    pub fn has_genuine(&self) -> bool {
+        self.genuine.is_some()
+    }
+
+    /// Starts a process that follows `script`; what it prints goes to a file in `folder`, which is its working folder.
+    pub fn start(
+        &self,
+        side: Side,
+        name: &str,
+        script: &[String],
+        folder: &Path,
+    ) -> Result<Peer, String> {
+        let links = match side {
+            Side::Ours => &self.ours,
+            Side::Genuine => self.genuine.as_ref().ok_or("no genuine library on this machine")?,
+        };
+        let log = folder.join(format!("{name}.log"));
+        let mut command = Command::new(&self.program);
+        command
+            .args(script)
+            .current_dir(folder)
+            .env("LD_LIBRARY_PATH", links)
+            .env("TMPDIR", folder);
+        let running = Running::start(&mut command, &log)
+            .map_err(|e| format!("{}: {e}", self.program.display()))?;
+        Ok(Peer { name: format!("{name} ({})", side.name()), log, running })
+    }
+}
+
+/// One process on its way.
+pub struct Peer {
+    name: String,
+    log: PathBuf,
+    running: Running,
+}
+
+impl Peer {
+    /// Waits for a good end.
+    pub fn finish(self) -> Result<(), String> {
+        let end = self.running.wait(LIMIT).map_err(|e| format!("{}: {e}", self.name))?;
+        if end == End::Code(0) {
+            return Ok(());
+        }
+        let output = fs::read_to_string(&self.log).unwrap_or_default();
+        Err(format!("{}: {end:?}\n{output}", self.name))
+    }
+}
+
+/// A script as words; `EMPTY` stands for an empty one.
+pub fn words(script: &str) -> Vec<String> {
+    script
+        .split_whitespace()
+        .map(|word| if word == "EMPTY" { String::new() } else { word.to_owned() })
+        .collect()
+}
+
+/// `FERROZMQ_GENUINE`, or what the loader finds by itself.
+fn genuine_library() -> Option<PathBuf> {
+    if let Some(given) = env::var_os("FERROZMQ_GENUINE") {
+        return PathBuf::from(given).canonicalize().ok();
+    }
+    let path = format!("{}:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default());
+    let answer = Command::new("ldconfig").arg("-p").env("PATH", path).output().ok()?;
+    String::from_utf8_lossy(&answer.stdout)
+        .lines()
+        .filter(|line| line.trim_start().starts_with("libzmq.so.5 "))
+        .filter_map(|line| line.rsplit(' ').next())
+        .find_map(|path| Path::new(path).canonicalize().ok())
+}
+
+fn build(work: &Path, library_folder: &Path) -> Result<PathBuf, String> {
+    let source = super::repository().join("ctest/interop/peer.c");
+    let text = fs::read(&source).map_err(|e| format!("{}: {e}", source.display()))?;
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let program = work.join(format!("peer-{:016x}", hasher.finish()));
+    if program.exists() {
+        return Ok(program);
+    }
+    let fresh = work.join(format!("peer.{}", std::process::id()));
+    let mut command = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    if !Path::new("/usr/include/zmq.h").exists() {
+        command.arg("-I").arg(super::repository().join("include"));
+    }
+    command.args(["-std=c99", "-O1", "-Wall", "-Wextra"]).arg(&source).arg("-o").arg(&fresh);
+    command.arg("-L").arg(library_folder).arg("-lzmq");
+    let answer = command.output().map_err(|e| format!("cc: {e}"))?;
+    if !answer.status.success() {
+        return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&answer.stderr)));
+    }
+    fs::rename(&fresh, &program).map_err(|e| format!("{}: {e}", program.display()))?;
+    Ok(program)
+}
