@@ -9,7 +9,7 @@
 //! | `FERROZMQ_LIB` | the library to test instead of the one cargo built |
 //! | `FERROZMQ_CONFORMANCE_INCLUDE` | the folder of zmq.h to compile against instead of `include` |
 //! | `FERROZMQ_CONFORMANCE_SRC` | the folder `vendor` of zeromq-src instead of the one cargo fetched |
-//! | `FERROZMQ_CONFORMANCE_LIST` | `none`: judge every program by itself, for a run on another library |
+//! | `FERROZMQ_CONFORMANCE_LIST` | `none`: judge every program by itself; `add`: so, and list what passes |
 
 #[path = "conformance/compile.rs"]
 mod compile;
@@ -70,7 +70,7 @@ impl Bench {
             .map_or_else(|| support::repository().join("include"), PathBuf::from);
         let compiler =
             Compiler::new(&vendor, &include, &here.join("shim"), &library_folder, &cache)?;
-        let must_pass = MustPass::read(&here.join("must-pass.txt"))?;
+        let must_pass = MustPass::read(&list_file())?;
         let unknown = must_pass.unknown(programs.iter().map(|program| program.name.as_str()));
         if !unknown.is_empty() {
             return Err(format!(
@@ -89,10 +89,17 @@ impl Bench {
             Trial::ignorable_test(program.name.clone(), move || bench.trial(&program))
         });
         let conclusion = libtest_mimic::run(arguments, trials.collect());
-        if !arguments.list {
-            bench.print_table();
+        if arguments.list {
+            return conclusion.exit_code();
         }
-        conclusion.exit_code()
+        bench.print_table();
+        match bench.add_to_list() {
+            Ok(()) => conclusion.exit_code(),
+            Err(why) => {
+                eprintln!("conformance: {why}");
+                ExitCode::FAILURE
+            }
+        }
     }
 
     /// Builds, runs and judges one program.
@@ -136,6 +143,13 @@ impl Bench {
         Ok((Outcome::of(&run), run.took.as_secs_f64(), run.tail(40)))
     }
 
+    fn add_to_list(&self) -> Result<(), String> {
+        let table = self.table.lock().map_err(|e| e.to_string())?;
+        let passed = table.iter().filter(|(_, (outcome, ..))| *outcome == Outcome::Passed);
+        let names: Vec<&str> = passed.map(|(name, _)| name.as_str()).collect();
+        MustPass::add(&list_file(), &names)
+    }
+
     fn print_table(&self) {
         let Ok(table) = self.table.lock() else { return };
         if table.is_empty() {
@@ -165,6 +179,10 @@ impl Bench {
             table.len()
         );
     }
+}
+
+fn list_file() -> PathBuf {
+    support::repository().join("tests/conformance/must-pass.txt")
 }
 
 /// Runs on different libraries at the same time must not share a link.

@@ -258,7 +258,7 @@ fn endpoints(transport: &str, folder: &Path) -> Result<[String; 2], String> {
 /// check and the binding nobody else is likely to take it.
 fn free_port() -> Result<u16, String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = std::process::id() % 20_000;
+    let base = std::process::id() % 1_000 * 20; // a process for each test is possible
     for _ in 0..1000 {
         let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(10_000 + (base + step) % 20_000).map_err(|e| e.to_string())?;

@@ -128,4 +128,6 @@ pub struct Shared {
     pub handshake: Option<Arc<handshake::Config>>,
     /// Where an authentication handler would be.
     pub hub: Arc<Hub>,
+    /// The endpoint was given up: nothing new comes of it.
+    pub ended: AtomicBool,
 }

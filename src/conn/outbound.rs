@@ -133,15 +133,15 @@ impl Connection {
                 }
             }
             Urgency::Auto => {
-                let now = clock();
-                let dense = now.saturating_sub(queue.link.last_send) < DENSE_NS;
-                queue.link.last_send = now;
+                let dense = clock().saturating_sub(queue.link.last_send) < DENSE_NS;
                 queue.link.dense = if dense { queue.link.dense.saturating_add(1) } else { 0 };
                 if queue.link.dense >= 2 {
                     self.stand_guard(&mut queue);
                 } else {
-                    queue.link.last_flush = now;
                     self.drain(queue);
+                    // From the end of this write, however long it took: what counts is whether the
+                    // sender comes back at once.
+                    self.wire.send.lock().link.last_send = clock();
                 }
             }
         }

@@ -609,6 +609,9 @@ impl Session {
         heartbeat: Option<Heartbeat>,
         context: &mut Context<'_>,
     ) -> bool {
+        if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
+            return self.finish();
+        }
         self.connection.gate.lock().registration.set_source(stream.clone());
         // The socket hears who the peer is before it can read anything from it.
         if self.attached {

@@ -81,7 +81,10 @@ mod tests {
         for n in ["1", "2", "3"] {
             assert_eq!(world.send(&[n]), Ok(()));
         }
-        assert_eq!((world.received(0), world.received(1)), (vec![vec!["1".into()], vec!["3".into()]], vec![vec!["2".into()]]));
+        assert_eq!(
+            (world.received(0), world.received(1)),
+            (vec![vec!["1".into()], vec!["3".into()]], vec![vec!["2".into()]])
+        );
         world.peer_sends(1, &["x", "y"]);
         world.peer_sends(0, &["z"]);
         assert_eq!(world.events(), (true, true));

@@ -44,7 +44,11 @@ impl LoadBalancer {
     /// Sends one part; tells the pipe that took it, None when it was dropped with the rest of a message
     /// whose pipe is gone. On [`Error::Again`] the part is unchanged; see [`LoadBalancer::take_spoilt`].
     #[inline]
-    pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<Option<PipeId>, Error> {
+    pub(super) fn send(
+        &mut self,
+        pipes: &mut Pipes,
+        msg: &mut Msg,
+    ) -> Result<Option<PipeId>, Error> {
         let more = msg.more();
         if self.writing != Writing::Nothing {
             return self.send_further(pipes, msg);
@@ -165,7 +169,8 @@ mod tests {
     fn a_full_pipe_is_left_out_until_it_has_room() {
         // A mark of 2 on each side makes 4 in the pipe.
         let (mut pipes, mut peers, mut balancer) = world(2, 2);
-        let taken = (0..10).filter(|_| send(&mut balancer, &mut pipes, "m", false).is_some()).count();
+        let taken =
+            (0..10).filter(|_| send(&mut balancer, &mut pipes, "m", false).is_some()).count();
         assert_eq!(taken, 8);
         assert!(!balancer.can_send(&mut pipes));
         let mut msg = part("kept", false);

@@ -2,8 +2,7 @@
 //!
 //! A [`Pattern`] is given the pipes of its socket for each call and keeps none; it knows no sockets,
 //! descriptors, threads or clocks, never waits and never calls back. One file per socket type, and the
-//! parts they share: [`ring`], [`fair_queue`], [`load_balancer`], [`fan_out`], [`subscriptions`],
-//! [`peers`].
+//! parts they share: `ring`, `fair_queue`, `load_balancer`, `fan_out`, `subscriptions`, `peers`.
 #![forbid(unsafe_code)]
 
 mod dealer;
@@ -25,6 +24,8 @@ mod sub;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod xpub;
 mod xsub;
 

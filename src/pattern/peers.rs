@@ -54,10 +54,10 @@ impl Peers {
         if self.options.probe && !self.options.raw {
             probe(pipes, id);
         }
-        if let Some(name) = assigned {
-            if !self.is_taken(pipes, &name) {
-                self.name(pipes, id, name.into());
-            }
+        if let Some(name) = assigned
+            && !self.is_taken(pipes, &name)
+        {
+            self.name(pipes, id, name.into());
         }
     }
 
@@ -81,7 +81,11 @@ impl Peers {
     }
 
     /// Names a peer that announced no name; what it is called now.
-    pub(super) fn identify_auto(&mut self, pipes: &mut Pipes, id: PipeId) -> Option<[u8; AUTO_ID_LEN]> {
+    pub(super) fn identify_auto(
+        &mut self,
+        pipes: &mut Pipes,
+        id: PipeId,
+    ) -> Option<[u8; AUTO_ID_LEN]> {
         if self.has_name(pipes, id) {
             return None;
         }
@@ -125,7 +129,12 @@ impl Peers {
     }
 
     /// Sets an option of the ROUTER family.
-    pub(super) fn set(&mut self, pipes: &mut Pipes, option: i32, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn set(
+        &mut self,
+        pipes: &mut Pipes,
+        option: i32,
+        value: &[u8],
+    ) -> Result<(), Error> {
         let options = &mut self.options;
         match option {
             c::ZMQ_ROUTER_MANDATORY => options.mandatory = switch(value)?,
@@ -150,7 +159,11 @@ impl Peers {
     }
 
     /// Chooses the name of the next peer connected to; one that is taken is refused.
-    pub(super) fn set_connect_routing_id(&mut self, pipes: &mut Pipes, name: &[u8]) -> Result<(), Error> {
+    pub(super) fn set_connect_routing_id(
+        &mut self,
+        pipes: &mut Pipes,
+        name: &[u8],
+    ) -> Result<(), Error> {
         if name.is_empty() || self.is_taken(pipes, name) {
             return Err(Error::Invalid);
         }
@@ -250,12 +263,7 @@ mod tests {
         let mut pipes = Pipes::new();
         let mut peers = Peers { next_auto_id: u32::MAX, ..Peers::default() };
         let mut far_ends = Vec::new();
-        let names = [
-            &b""[..],
-            &[0, 0, 0, 0, 0],
-            b"",
-        ]
-        .map(|announced| {
+        let names = [&b""[..], &[0, 0, 0, 0, 0], b""].map(|announced| {
             let (near, far) = inproc_pair_for_tests((0, 0), (0, 0));
             far_ends.push(far);
             let id = pipes.insert(near).id;

@@ -59,7 +59,8 @@ impl Rep {
     /// Sends the envelope of the reply, if its receiver is there and has room.
     fn begin(&mut self, pipes: &mut Pipes) {
         let pipe = self.asker.and_then(|id| pipes.get(id));
-        let sent = pipe.is_some_and(|pipe| self.envelope.drain(..).all(|part| pipe.write(part).is_ok()));
+        let sent =
+            pipe.is_some_and(|pipe| self.envelope.drain(..).all(|part| pipe.write(part).is_ok()));
         if !sent {
             self.drop_reply(pipes);
         }
@@ -313,6 +314,9 @@ mod tests {
         let id = world.join_as(b"alice", Attach::default());
         assert_eq!(world.pattern.peer_state(&mut world.pipes, b"alice"), Ok(c::ZMQ_POLLOUT));
         world.leave(id);
-        assert_eq!(world.pattern.peer_state(&mut world.pipes, b"alice"), Err(Error::HostUnreachable));
+        assert_eq!(
+            world.pattern.peer_state(&mut world.pipes, b"alice"),
+            Err(Error::HostUnreachable)
+        );
     }
 }

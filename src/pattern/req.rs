@@ -196,7 +196,7 @@ impl Pattern for Req {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::World;
+    use super::super::testing::{WirePeer, World};
     use super::*;
 
     fn req(peers: usize) -> World<Req> {
@@ -277,6 +277,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_is_closed_for_a_reply_without_an_envelope() {
+        let wrong: [&[&str]; 6] =
+            [&["body"], &[""], &["three", "", "x"], &["four"], &["four", "x"], &["four", ""]];
+        let right: [&[&str]; 3] = [&["", "not asked"], &["four", "", "x"], &["", ""]];
+        for (message, breaks) in wrong
+            .map(|message| (message, true))
+            .into_iter()
+            .chain(right.map(|message| (message, false)))
+        {
+            let mut world = req(1);
+            let (peer, id) = WirePeer::join(&mut world.pipes);
+            world.pattern.attach(&mut world.pipes, id, Attach::default());
+            assert_eq!(world.send(&["?"]), Ok(()));
+            peer.send(message);
+            peer.send(&["", "more"]);
+            world.nudge();
+            assert_eq!(world.recv(), Err(Error::Again), "{message:?}");
+            assert_eq!(peer.failed(), breaks, "{message:?}");
+            world.peer_sends(0, &["", "reply"]);
+            assert_eq!(world.recv(), Ok(strings(&["reply"])), "others are served");
+        }
+    }
+
+    #[test]
     fn what_lies_there_when_a_request_starts_is_dropped() {
         let mut world = req(2);
         world.peer_sends(0, &["", "early"]);
@@ -301,8 +325,12 @@ mod tests {
             assert!(last.is_none_or(|last: u32| last.wrapping_add(1) == number));
             last = Some(number);
             let other = number.wrapping_sub(1).to_ne_bytes();
-            let bad: [&[&[u8]]; 4] =
-                [&[b"", b"no id"], &[&other, b"", b"other"], &[&id, b"x"], &[&id[..3], b"", b"short"]];
+            let bad: [&[&[u8]]; 4] = [
+                &[b"", b"no id"],
+                &[&other, b"", b"other"],
+                &[&id, b"x"],
+                &[&id[..3], b"", b"short"],
+            ];
             for bad in bad {
                 world.peer_sends_bytes(0, bad);
                 assert_eq!(world.recv(), Err(Error::Again), "{bad:?}");

@@ -108,7 +108,9 @@ impl Ring {
         }
         self.order.swap(a, b);
         for place in [a, b] {
-            if let Some(slot) = self.order.get(place).and_then(|id| self.place.get_mut(id.0 as usize)) {
+            if let Some(slot) =
+                self.order.get(place).and_then(|id| self.place.get_mut(id.0 as usize))
+            {
                 *slot = place as u32;
             }
         }

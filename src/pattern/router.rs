@@ -25,13 +25,13 @@ impl Router {
         // Without more parts there is nothing to send; the name is swallowed.
         if msg.more() {
             let mut refusal = Error::HostUnreachable;
-            if let Some(id) = self.peers.find(msg.data()) {
-                if let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.ended()) {
-                    if pipe.check_write() {
-                        self.receiver = Some(id);
-                    } else {
-                        refusal = Error::Again;
-                    }
+            if let Some(id) = self.peers.find(msg.data())
+                && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.ended())
+            {
+                if pipe.check_write() {
+                    self.receiver = Some(id);
+                } else {
+                    refusal = Error::Again;
                 }
             }
             if self.receiver.is_none() && self.peers.options.mandatory {
@@ -86,7 +86,9 @@ impl Pattern for Router {
                 pipe.rollback();
                 self.receiver = None;
             } else if !more {
-                pipe.flush();
+                let later = self.peers.input.can_recv(pipes);
+                if let Some(pipe) = self.receiver.and_then(|id| pipes.get(id)) {
+                pipe.flush_with(if later { crate::pipe::Urgency::Later } else { crate::pipe::Urgency::Auto }); }
             }
         }
         Ok(())
@@ -217,7 +219,10 @@ mod tests {
         world.pattern.attach(&mut world.pipes, id, Attach::default());
         world.peer_sends(0, &["early"]);
         assert_eq!(world.recv(), Err(Error::Again));
-        assert_eq!(world.pattern.peer_state(&mut world.pipes, b"alice"), Err(Error::HostUnreachable));
+        assert_eq!(
+            world.pattern.peer_state(&mut world.pipes, b"alice"),
+            Err(Error::HostUnreachable)
+        );
         world.pattern.identify(&mut world.pipes, id, b"alice");
         assert_eq!(world.recv(), Ok(vec!["alice".into(), "early".into()]));
         assert_eq!(world.pattern.peer_state(&mut world.pipes, b"alice"), Ok(c::ZMQ_POLLOUT));
@@ -328,7 +333,10 @@ mod tests {
         assert_eq!((renamed[0].len(), &renamed[1][..]), (5, &b"c"[..]));
         assert!(world.pipes.get(old).is_some_and(|pipe| pipe.exhausted()));
         world.leave(old);
-        assert_eq!(world.pattern.peer_state(&mut world.pipes, &renamed[0]), Err(Error::HostUnreachable));
+        assert_eq!(
+            world.pattern.peer_state(&mut world.pipes, &renamed[0]),
+            Err(Error::HostUnreachable)
+        );
         assert_eq!(world.pattern.peer_state(&mut world.pipes, b"alice"), Ok(c::ZMQ_POLLOUT));
     }
 
@@ -338,7 +346,10 @@ mod tests {
         assert_eq!(world.set_bytes(c::ZMQ_CONNECT_ROUTING_ID, b""), Err(Error::Invalid));
         assert_eq!(world.set_bytes(c::ZMQ_CONNECT_ROUTING_ID, b"server"), Ok(()));
         let assigned_id = world.pattern.connect_routing_id();
-        assert_eq!((assigned_id.as_deref(), world.pattern.connect_routing_id()), (Some(&b"server"[..]), None));
+        assert_eq!(
+            (assigned_id.as_deref(), world.pattern.connect_routing_id()),
+            (Some(&b"server"[..]), None)
+        );
         let id = world.peers.join(&mut world.pipes);
         let how = Attach { initiator: true, assigned_id, ..Attach::default() };
         world.pattern.attach(&mut world.pipes, id, how);
@@ -354,11 +365,15 @@ mod tests {
     fn a_chosen_name_that_was_taken_meanwhile_is_not_used() {
         let mut world = router();
         join(&mut world, "alice");
-        let how = Attach { initiator: true, assigned_id: Some(b"alice".to_vec()), ..Attach::default() };
+        let how =
+            Attach { initiator: true, assigned_id: Some(b"alice".to_vec()), ..Attach::default() };
         world.join_as(b"bob", how);
         assert_eq!(world.send(&["alice", "a"]), Ok(()));
         assert_eq!(world.send(&["bob", "b"]), Ok(()));
-        assert_eq!((world.received(0), world.received(1)), (vec![vec!["a".into()]], vec![vec!["b".into()]]));
+        assert_eq!(
+            (world.received(0), world.received(1)),
+            (vec![vec!["a".into()]], vec![vec!["b".into()]])
+        );
     }
 
     #[test]
@@ -412,7 +427,10 @@ mod tests {
     #[test]
     fn notices_of_connections_are_asked_for() {
         let mut world = router();
-        assert_eq!((world.pattern.notifies(), world.pattern.option(c::ZMQ_ROUTER_NOTIFY)), (0, Ok(Value::Int(0))));
+        assert_eq!(
+            (world.pattern.notifies(), world.pattern.option(c::ZMQ_ROUTER_NOTIFY)),
+            (0, Ok(Value::Int(0)))
+        );
         assert_eq!(world.set_int(c::ZMQ_ROUTER_NOTIFY, 3), Ok(()));
         assert_eq!(world.pattern.notifies(), 3);
     }

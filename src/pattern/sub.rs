@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn it_has_no_options_of_xsubs() {
         let mut world = sub(&[], 0);
-        for option in [c::ZMQ_ONLY_FIRST_SUBSCRIBE, c::ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, c::ZMQ_XPUB_VERBOSE] {
+        for option in
+            [c::ZMQ_ONLY_FIRST_SUBSCRIBE, c::ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, c::ZMQ_XPUB_VERBOSE]
+        {
             assert_eq!(world.set_int(option, 1), Err(Error::Invalid));
         }
     }

@@ -1,9 +1,14 @@
 //! What the tests of this folder share: a pattern with pipes, and the far ends of these.
 
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{Attach, Pattern};
 use crate::base::Error;
 use crate::message::Msg;
-use crate::pipe::{Pipe, PipeId, Pipes, inproc_pair_for_tests};
+use crate::pipe::wire::{self, Item, Wire};
+use crate::pipe::{Driver, Pipe, PipeId, Pipes, Urgency, inproc_pair_for_tests};
 
 /// A message part.
 pub(super) fn part(body: impl AsRef<[u8]>, more: bool) -> Msg {
@@ -43,6 +48,11 @@ impl Peers {
         pipes.insert(near).id
     }
 
+    /// A peer goes.
+    pub(super) fn part_from(&mut self, peer: usize) {
+        self.ends[peer] = None;
+    }
+
     /// A peer sends a message.
     pub(super) fn send(&mut self, peer: usize, body: &[&str]) {
         let bodies: Vec<&[u8]> = body.iter().map(|part| part.as_bytes()).collect();
@@ -77,6 +87,117 @@ impl Peers {
     pub(super) fn received(&mut self, peer: usize) -> Vec<Vec<String>> {
         let messages = self.received_parts(peer);
         messages.iter().map(|message| message.iter().map(text).collect()).collect()
+    }
+}
+
+/// A connection that does nothing but note that it was told to fail.
+#[derive(Default)]
+pub(super) struct Connection {
+    failed: AtomicBool,
+}
+
+impl Driver for Connection {
+    fn flush(&self, _urgency: Urgency) {}
+
+    fn pull(&self) -> bool {
+        false
+    }
+
+    fn resume(&self) -> bool {
+        false
+    }
+
+    fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+        None
+    }
+
+    fn rewatch(&self) {}
+
+    fn close(&self, _linger_ms: i32) {}
+
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The far end of a pipe to a connection.
+pub(super) struct WirePeer {
+    wire: Arc<Wire>,
+    connection: Arc<Connection>,
+}
+
+impl WirePeer {
+    /// A new pipe.
+    pub(super) fn join(pipes: &mut Pipes) -> (WirePeer, PipeId) {
+        let wire = Wire::new(0, 0, false);
+        let connection = Arc::new(Connection::default());
+        let end = wire::End::new(wire.clone(), connection.clone());
+        let id = pipes.insert(Pipe::wire(end)).id;
+        (WirePeer { wire, connection }, id)
+    }
+
+    /// A message arrives.
+    pub(super) fn send(&self, body: &[&str]) {
+        let parts = (1..).zip(body).map(|(n, text)| part(text, n < body.len()));
+        self.wire.received(&mut parts.map(Item::Message).collect(), 1, true);
+    }
+
+    /// Whether the peer was found to break the rules.
+    pub(super) fn failed(&self) -> bool {
+        self.connection.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// A pattern of any type.
+pub(super) struct Any(pub(super) Box<dyn Pattern>);
+
+impl Pattern for Any {
+    fn attach(&mut self, pipes: &mut Pipes, id: PipeId, how: Attach) {
+        self.0.attach(pipes, id, how);
+    }
+
+    fn identify(&mut self, pipes: &mut Pipes, id: PipeId, routing_id: &[u8]) {
+        self.0.identify(pipes, id, routing_id);
+    }
+
+    fn readable(&mut self, pipes: &mut Pipes, id: PipeId) {
+        self.0.readable(pipes, id);
+    }
+
+    fn writable(&mut self, pipes: &mut Pipes, id: PipeId) {
+        self.0.writable(pipes, id);
+    }
+
+    fn hiccup(&mut self, pipes: &mut Pipes, id: PipeId) {
+        self.0.hiccup(pipes, id);
+    }
+
+    fn detach(&mut self, pipes: &mut Pipes, id: PipeId) {
+        self.0.detach(pipes, id);
+    }
+
+    fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        self.0.send(pipes, msg)
+    }
+
+    fn take_spoilt(&mut self) -> bool {
+        self.0.take_spoilt()
+    }
+
+    fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
+        self.0.recv(pipes)
+    }
+
+    fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
+        self.0.can_recv(pipes)
+    }
+
+    fn can_send(&mut self, pipes: &mut Pipes) -> bool {
+        self.0.can_send(pipes)
+    }
+
+    fn set(&mut self, pipes: &mut Pipes, option: i32, value: &[u8]) -> Result<(), Error> {
+        self.0.set(pipes, option, value)
     }
 }
 
@@ -119,7 +240,7 @@ impl<P: Pattern> World<P> {
 
     /// A peer (whose number is that of its pipe) is gone; what it sent can still be read.
     pub(super) fn peer_leaves(&mut self, id: PipeId) {
-        self.peers.ends[id.0 as usize] = None;
+        self.peers.part_from(id.0 as usize);
     }
 
     /// A peer sends a message, and the pattern is told.

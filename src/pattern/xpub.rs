@@ -11,9 +11,10 @@ use crate::message::Msg;
 use crate::options::Options;
 use crate::pipe::{PipeId, Pipes};
 
-/// Parts read from subscribers in one go; the rest waits for the next call, so that a peer which never
-/// stops sending does not keep the caller here.
-const MOST_READ: usize = 10_000;
+/// Parts read from subscribers in one go. The rest waits for the next call, so that a peer which never
+/// stops sending does not keep the caller here; but what any honest number of subscribers asked for before
+/// a send counts for that send.
+const MOST_READ: usize = 1_000_000;
 
 /// The state of an XPUB. A PUB has one inside.
 pub(super) struct XPub {
@@ -29,6 +30,7 @@ pub(super) struct XPub {
     only_to: Option<PipeId>,
     /// A full pipe because of which a message was refused.
     blocked_by: Option<PipeId>,
+    most_read: usize,
 }
 
 #[derive(Default)]
@@ -88,6 +90,7 @@ impl XPub {
             answering: None,
             only_to: None,
             blocked_by: None,
+            most_read: MOST_READ,
         }
     }
 
@@ -100,7 +103,7 @@ impl XPub {
 
     /// Reads what subscribers sent.
     fn catch_up(&mut self, pipes: &mut Pipes) {
-        let mut left = MOST_READ;
+        let mut left = self.most_read;
         while let Some(id) = self.inbox.unread.pop_front() {
             if !self.read_pipe(pipes, id, &mut left) {
                 self.inbox.unread.push_back(id);
@@ -144,9 +147,10 @@ impl XPub {
         let subscribes = *kind == SUBSCRIBE;
         let tell = if self.options.manual {
             // Without memory the request is forgotten, and the peer's end will not undo it.
-            match subscribes {
-                true => drop(self.requests.add(topic, id)),
-                false => drop(self.requests.remove(topic, id)),
+            if subscribes {
+                self.requests.add(topic, id).ok();
+            } else {
+                self.requests.remove(topic, id);
             }
             true
         } else if subscribes {
@@ -225,18 +229,18 @@ impl Pattern for XPub {
         if how.subscribe_to_all {
             self.subscribe_to_all(pipes, id);
         }
-        if !self.options.welcome.is_empty() {
-            if let (Some(pipe), Ok(msg)) = (pipes.get(id), Msg::copy_of(&self.options.welcome)) {
-                pipe.write_control(msg);
-                pipe.flush();
-            }
+        if !self.options.welcome.is_empty()
+            && let (Some(pipe), Ok(msg)) = (pipes.get(id), Msg::copy_of(&self.options.welcome))
+        {
+            pipe.write_control(msg);
+            pipe.flush();
         }
         self.readable(pipes, id);
     }
 
     fn subscribe_to_all(&mut self, _pipes: &mut Pipes, id: PipeId) {
         // Without memory for it the peer gets nothing, as with any other subscription.
-        drop(self.subscribers.add(b"", id));
+        self.subscribers.add(b"", id).ok();
     }
 
     fn readable(&mut self, pipes: &mut Pipes, id: PipeId) {

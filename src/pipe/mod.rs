@@ -128,8 +128,8 @@ pub struct Pipe {
     terminated: bool,
     /// Which of the socket's endpoints it belongs to.
     endpoint: u64,
-    /// Raised when the pattern ends this pipe, for the socket to see.
-    sweep: Option<Arc<AtomicBool>>,
+    /// What socket and pipes tell each other.
+    mood: Arc<Mood>,
     dropping: bool,
 }
 
@@ -151,7 +151,7 @@ impl Pipe {
             metadata: None,
             terminated: false,
             endpoint: 0,
-            sweep: None,
+            mood: Arc::default(),
             dropping: false,
         }
     }
@@ -190,7 +190,7 @@ impl Pipe {
         !self.terminated
             && match &mut self.end {
                 End::Inproc(end) => end.check_write(),
-                End::Wire(end) => end.check_write(),
+                End::Wire(end) => end.check_write(self.mood.hurried.load(Ordering::Relaxed)),
             }
     }
 
@@ -203,7 +203,7 @@ impl Pipe {
         }
         match &mut self.end {
             End::Inproc(end) => end.write(msg),
-            End::Wire(end) => end.write(msg),
+            End::Wire(end) => end.write(msg, self.mood.hurried.load(Ordering::Relaxed)),
         }
     }
 
@@ -224,12 +224,12 @@ impl Pipe {
         self.flush_with(Urgency::Auto);
     }
 
-    /// As [`Pipe::flush`], with a hint for the connection.
+    /// As [`Pipe::flush`], where the pattern knows how urgent it is.
     #[inline]
     pub fn flush_with(&mut self, urgency: Urgency) {
         match &mut self.end {
             End::Inproc(end) => end.flush(),
-            End::Wire(end) => end.flush(urgency),
+            End::Wire(end) => end.flush(urgency, self.mood.hurried.load(Ordering::Relaxed)),
         }
     }
 
@@ -251,9 +251,7 @@ impl Pipe {
 
     fn raise_sweep(&mut self) {
         self.dropping = true;
-        if let Some(sweep) = &self.sweep {
-            sweep.store(true, Ordering::Relaxed);
-        }
+        self.mood.sweep.store(true, Ordering::Relaxed);
     }
 
     /// Whether the pattern ended this pipe: it goes once it is exhausted.
@@ -361,13 +359,22 @@ impl Pipe {
     }
 }
 
+/// What a socket and its pipes tell each other past the pattern.
+#[derive(Debug, Default)]
+struct Mood {
+    /// The pattern ended a pipe.
+    sweep: AtomicBool,
+    /// The call under way must not wait, so in a burst it leaves the writing to the I/O thread.
+    hurried: AtomicBool,
+}
+
 /// The pipes of one socket.
 #[derive(Default)]
 pub struct Pipes {
     slots: Vec<Slot>,
     free: Vec<u32>,
     len: usize,
-    sweep: Arc<AtomicBool>,
+    mood: Arc<Mood>,
 }
 
 struct Slot {
@@ -383,7 +390,7 @@ impl Pipes {
 
     /// Takes a pipe in.
     pub fn insert(&mut self, mut pipe: Pipe) -> PipeKey {
-        pipe.sweep = Some(self.sweep.clone());
+        pipe.mood = self.mood.clone();
         self.len += 1;
         let index = match self.free.pop() {
             Some(index) => index,
@@ -450,7 +457,15 @@ impl Pipes {
     /// Whether the pattern ended pipes since this was asked last.
     #[inline]
     pub fn take_sweep(&self) -> bool {
-        self.sweep.load(Ordering::Relaxed) && self.sweep.swap(false, Ordering::Relaxed)
+        self.mood.sweep.load(Ordering::Relaxed) && self.mood.sweep.swap(false, Ordering::Relaxed)
+    }
+
+    /// Says whether the call under way must not wait.
+    #[inline]
+    pub fn set_hurried(&self, hurried: bool) {
+        if self.mood.hurried.load(Ordering::Relaxed) != hurried {
+            self.mood.hurried.store(hurried, Ordering::Relaxed);
+        }
     }
 
     /// How many there are.

@@ -580,19 +580,20 @@ impl End {
         false
     }
 
-    pub(super) fn check_write(&mut self) -> bool {
+    pub(super) fn check_write(&mut self, hurried: bool) -> bool {
         if self.closed || self.wire.gone.load(Ordering::Relaxed) {
             return false;
         }
         self.wire.conflate
             || self.wire.send.lock().messages < self.wire.send_limit()
-            || self.make_room()
+            || self.make_room(hurried)
     }
 
-    /// The queue is at its mark: writes it out if the kernel takes it, else asks to be told.
+    /// The queue is at its mark: writes it out if the kernel takes it, else asks to be told. Where the
+    /// caller must not wait the I/O thread writes.
     #[cold]
-    fn make_room(&mut self) -> bool {
-        self.driver.flush(Urgency::Now);
+    fn make_room(&mut self, hurried: bool) -> bool {
+        self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
         let mut queue = self.wire.send.lock();
         let room = queue.messages < self.wire.send_limit();
         queue.full = !room;
@@ -600,7 +601,7 @@ impl End {
     }
 
     #[inline]
-    pub(super) fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+    pub(super) fn write(&mut self, msg: Msg, hurried: bool) -> Result<(), Msg> {
         if self.closed || self.wire.gone.load(Ordering::Relaxed) {
             return Err(msg);
         }
@@ -613,7 +614,7 @@ impl End {
             queue.clear();
         } else if queue.messages >= self.wire.send_limit() {
             drop(queue);
-            if !self.make_room() {
+            if !self.make_room(hurried) {
                 return Err(msg);
             }
             queue = self.wire.send.lock();
@@ -650,14 +651,14 @@ impl End {
     }
 
     #[inline]
-    pub(super) fn flush(&mut self, mut urgency: Urgency) {
+    pub(super) fn flush(&mut self, mut urgency: Urgency, hurried: bool) {
         if self.wire.eager.load(Ordering::Relaxed) {
             self.wire.eager.store(false, Ordering::Relaxed);
             urgency = Urgency::Now;
-        }
-        if urgency != Urgency::Now && self.wire.guarded.load(Ordering::Relaxed) {
+        } else if self.wire.guarded.load(Ordering::Relaxed) {
             self.unflushed += 1;
-            if self.unflushed < GUARDED_STRIDE && self.unflushed_bytes < SEGMENT {
+            let few = self.unflushed < GUARDED_STRIDE && self.unflushed_bytes < SEGMENT;
+            if few || hurried {
                 return;
             }
         }

@@ -1,6 +1,7 @@
 //! bind, connect, unbind, disconnect.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Socket;
 use super::core::Core;
@@ -22,7 +23,7 @@ pub(super) struct Endpoint {
 
 enum Place {
     /// A listener.
-    Listening(EndpointRef),
+    Listening { place: EndpointRef, shared: Arc<Shared> },
     /// A connecter.
     Dialing(EndpointRef),
     /// A name in the context.
@@ -35,7 +36,7 @@ impl Endpoint {
     /// Ends what runs in the background.
     pub(super) fn stop(&self, linger_ms: i32) {
         match &self.place {
-            Place::Listening(place) | Place::Dialing(place) => place.stop(linger_ms),
+            Place::Listening { place, .. } | Place::Dialing(place) => place.stop(linger_ms),
             Place::Bound | Place::Joined => {}
         }
     }
@@ -55,11 +56,13 @@ impl Socket {
         } else {
             let workers = core.environment.workers()?;
             let shared = core.shared(id);
-            let (place, resolved) = conn::listen(&workers, shared, scheme, rest)?;
-            (Place::Listening(place), resolved)
+            let (place, resolved) = conn::listen(&workers, shared.clone(), scheme, rest)?;
+            (Place::Listening { place, shared }, resolved)
         };
         core.last_endpoint = resolved.clone().into_bytes();
         core.endpoints.push(Endpoint { id, text: resolved, place });
+        // Who waited for this name is a peer from now on, not only from the next call on.
+        core.process();
         Ok(())
     }
 
@@ -228,6 +231,7 @@ impl Core {
             endpoint,
             handshake,
             hub: self.environment.hub.clone(),
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -245,7 +249,13 @@ impl Core {
     fn end_one(&mut self, endpoint: &Endpoint) {
         let linger_ms = self.options.linger_ms;
         match &endpoint.place {
-            Place::Listening(place) => place.stop(0),
+            Place::Listening { place, shared } => {
+                // Connections that are still shaking hands find this when they are done.
+                shared.ended.store(true, Ordering::SeqCst);
+                place.stop(0);
+                self.process();
+                self.end_pipes(endpoint.id, linger_ms);
+            }
             Place::Bound => {
                 // It was bound by this socket, or it would not be in the table.
                 let _freed = self.environment.hub.unbind(&endpoint.text, self.serial);

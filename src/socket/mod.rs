@@ -113,7 +113,8 @@ pub fn open(
 /// The socket behind a handle; ENOTSOCK when it is closed or never was one.
 #[inline]
 pub fn lookup(handle: usize) -> Result<Socket, Error> {
-    // Whether it is live is found out under its lock, by the call that follows.
+    // It may be closed by another thread before it is used: the call that follows finds that out too.
+    SOCKETS.check(handle).map_err(|_| Error::NotSocket)?;
     Ok(Socket(handle))
 }
 
@@ -175,9 +176,10 @@ impl Socket {
         core.pattern.peer_state(&mut core.pipes, routing_id)
     }
 
-    /// Asks for statistics of each pipe on the monitor; not built.
+    /// Asks for statistics of each pipe on the monitor; EINVAL without one, else not built.
     pub fn pipes_stats(self) -> Result<(), Error> {
-        self.enter().and(Err(Error::NotSupported))
+        let core = self.enter()?;
+        if core.monitor.is_active() { Err(Error::NotSupported) } else { Err(Error::Invalid) }
     }
 
     /// Starts, replaces or (without an address) stops the monitor (zmq_socket_monitor(3)).

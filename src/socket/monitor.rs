@@ -105,6 +105,11 @@ impl Monitor {
         bound
     }
 
+    /// Whether somebody may listen.
+    pub(super) fn is_active(&self) -> bool {
+        self.active.lock().is_some()
+    }
+
     /// Ends the monitor with a last event.
     pub(super) fn stop(&self) {
         let Some(mut active) = self.active.lock().take() else { return };

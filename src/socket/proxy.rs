@@ -70,7 +70,8 @@ impl Proxy {
         let (from_front, from_back) = (ready.next() == Some(true), ready.next() == Some(true));
         // Forwarding needs room on the other side, so that nothing is read that cannot go on.
         let mut stuck = from_front || from_back;
-        if from_front && writable(back)? {
+        // A socket that answers itself may have to read first (REP).
+        if from_front && (back == front || writable(back)?) {
             self.forward(0)?;
             stuck = false;
         }
@@ -128,7 +129,7 @@ impl Proxy {
                 self.counters[1 - from].sent[0] += 1;
                 self.counters[1 - from].sent[1] += size;
             }
-            if !writable(sink)? {
+            if source != sink && !writable(sink)? {
                 return Ok(());
             }
         }

@@ -22,6 +22,7 @@ impl Socket {
         if msg.metadata().is_some() {
             msg.set_metadata(None);
         }
+        core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
         match core.send(msg) {
             Ok(()) => Ok(size),
             Err(Error::Again) => self.send_later(core, msg, flags).map(|()| size),

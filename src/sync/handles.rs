@@ -29,6 +29,8 @@ const RESTING: usize = 256;
 struct Slot<T> {
     /// The process that put the value here: in the child of a fork everything inherited is inert.
     owner: AtomicU32,
+    /// The generation of the value that is here, 0 for none; changed under the lock only.
+    live: AtomicU32,
     state: Lock<State<T>>,
 }
 
@@ -103,6 +105,7 @@ impl<T: 'static> Table<T> {
         let mut state = slot.state.lock();
         slot.owner.store(process_id(), Ordering::Relaxed);
         state.value = Some(value);
+        slot.live.store(state.generation, Ordering::Release);
         Ok(TAG << (INDEX_BITS + GENERATION_BITS + KIND_BITS)
             | (self.kind as usize) << (INDEX_BITS + GENERATION_BITS)
             | (state.generation as usize) << INDEX_BITS
@@ -123,6 +126,13 @@ impl<T: 'static> Table<T> {
         Ok(Guard(state))
     }
 
+    /// Whether the handle leads to a value at this moment; another thread may take it out in the next.
+    #[inline]
+    pub fn check(&'static self, handle: usize) -> Result<(), Stale> {
+        let (slot, generation) = self.decode(handle).ok_or(Stale::Unknown)?;
+        if slot.live.load(Ordering::Acquire) == generation { Ok(()) } else { Err(Stale::Unknown) }
+    }
+
     /// Takes the value out; the handle is stale from now on.
     pub fn remove(&'static self, handle: usize) -> Result<T, Stale> {
         let (slot, generation) = self.decode(handle).ok_or(Stale::Unknown)?;
@@ -134,7 +144,9 @@ impl<T: 'static> Table<T> {
             return Err(Stale::Unknown);
         }
         let value = state.value.take().ok_or(Stale::Unknown)?;
-        state.generation = (generation + 1) & ((1 << GENERATION_BITS) - 1);
+        slot.live.store(0, Ordering::Release);
+        // Generation 0 means "none" in `live`.
+        state.generation = (generation % ((1 << GENERATION_BITS) - 1)) + 1;
         drop(state);
         let index = (handle & ((1 << INDEX_BITS) - 1)) as u32;
         self.free.lock().resting.push_back(index);
@@ -181,6 +193,7 @@ impl<T: 'static> Table<T> {
         let fresh: Vec<Slot<T>> = (0..BLOCK)
             .map(|_| Slot {
                 owner: AtomicU32::new(0),
+                live: AtomicU32::new(0),
                 state: Lock::new(State {
                     generation: 1,
                     value: None,

@@ -34,8 +34,7 @@ impl Outcome {
     }
 }
 
-/// The names of the programs that must pass; none when the list is not applied (`FERROZMQ_CONFORMANCE_LIST=none`, for
-/// a run on another library).
+/// The names of the programs that must pass; none when the list is not applied (see [`MustPass::read`]).
 #[derive(Debug)]
 pub struct MustPass(Option<BTreeSet<String>>);
 
@@ -49,15 +48,27 @@ pub enum Verdict {
 }
 
 impl MustPass {
-    /// One name a line; `#` begins a comment.
+    /// One name a line; `#` begins a comment. With `FERROZMQ_CONFORMANCE_LIST` set to `none` or `add` every
+    /// program is judged by itself.
     pub fn read(file: &Path) -> Result<MustPass, String> {
-        if env::var_os("FERROZMQ_CONFORMANCE_LIST").is_some_and(|list| list == "none") {
+        if env::var_os("FERROZMQ_CONFORMANCE_LIST")
+            .is_some_and(|list| list == "none" || list == "add")
+        {
             return Ok(MustPass(None));
         }
-        let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let names =
-            text.lines().map(|line| line.split('#').next().unwrap_or_default().trim().to_owned());
-        Ok(MustPass(Some(names.filter(|name| !name.is_empty()).collect())))
+        Ok(MustPass(Some(names(&read(file)?).map(str::to_owned).collect())))
+    }
+
+    /// With `FERROZMQ_CONFORMANCE_LIST=add`: puts the names of those that passed into the file.
+    pub fn add(file: &Path, passed: &[&str]) -> Result<(), String> {
+        if env::var_os("FERROZMQ_CONFORMANCE_LIST").is_none_or(|list| list != "add") {
+            return Ok(());
+        }
+        let text = read(file)?;
+        let head = text.lines().filter(|line| line.starts_with('#'));
+        let all: BTreeSet<&str> = names(&text).chain(passed.iter().copied()).collect();
+        let lines: String = head.chain(all).map(|line| format!("{line}\n")).collect();
+        fs::write(file, lines).map_err(|e| format!("{}: {e}", file.display()))
     }
 
     /// The listed names that `known` does not hold.
@@ -89,6 +100,16 @@ impl MustPass {
             (Outcome::Skipped(why), _) => Verdict::Noted(format!("skipped: {why}")),
         }
     }
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|name| !name.is_empty())
 }
 
 /// Unity's last summary line: `3 Tests 0 Failures 3 Ignored`.

@@ -40,15 +40,15 @@ impl Heap {
     pub(super) fn take(&mut self, size: usize) -> usize {
         let (class, units) = class_of(size);
         self.live += units * UNIT;
-        if let Some(&head) = self.free.get(class) {
-            if head != 0 {
-                let at = head as usize * UNIT;
-                let next = self.number(at);
-                if let Some(slot) = self.free.get_mut(class) {
-                    *slot = next;
-                }
-                return at;
+        if let Some(&head) = self.free.get(class)
+            && head != 0
+        {
+            let at = head as usize * UNIT;
+            let next = self.number(at);
+            if let Some(slot) = self.free.get_mut(class) {
+                *slot = next;
             }
+            return at;
         }
         if self.bytes.is_empty() {
             self.bytes.resize(UNIT, 0);
@@ -156,7 +156,10 @@ mod tests {
             assert!(units * UNIT >= size, "{size}");
             assert!(size <= 64 || units * UNIT <= size + size / 8 + UNIT, "{size}");
             assert_eq!(class_of(units * UNIT), (class, units), "{size}");
-            assert!(class == last.0 && units == last.1 || class > last.0 && units > last.1, "{size}");
+            assert!(
+                class == last.0 && units == last.1 || class > last.0 && units > last.1,
+                "{size}"
+            );
             last = (class, units);
         }
     }
@@ -170,13 +173,19 @@ mod tests {
             heap.give_back(*at, size);
         }
         assert_eq!(heap.live(), 0);
-        assert_eq!([heap.take(700), heap.take(12), heap.take(65)], [blocks[2], blocks[0], blocks[1]]);
+        assert_eq!(
+            [heap.take(700), heap.take(12), heap.take(65)],
+            [blocks[2], blocks[0], blocks[1]]
+        );
         assert_eq!(heap.bytes().len(), len);
     }
 
     #[test]
     fn absurd_sizes_are_refused() {
         assert_eq!(Heap::default().reserve(&[usize::MAX / 2]), Err(Error::NoMemory));
-        assert_eq!(Heap::default().reserve(&[usize::MAX / 2, usize::MAX / 2]), Err(Error::NoMemory));
+        assert_eq!(
+            Heap::default().reserve(&[usize::MAX / 2, usize::MAX / 2]),
+            Err(Error::NoMemory)
+        );
     }
 }

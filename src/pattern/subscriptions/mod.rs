@@ -117,11 +117,11 @@ impl Subscribers {
             }
             Holders::Set(index) => {
                 added = Added::Again;
-                if let Some(set) = sets.get_mut(index) {
-                    if let Err(place) = set.binary_search(&peer) {
-                        set.insert(place, peer);
-                        added = Added::Another;
-                    }
+                if let Some(set) = sets.get_mut(index)
+                    && let Err(place) = set.binary_search(&peer)
+                {
+                    set.insert(place, peer);
+                    added = Added::Another;
                 }
                 number
             }
@@ -150,10 +150,10 @@ impl Subscribers {
         if update.is_err() {
             return Removed::Unknown;
         }
-        if removed != Removed::Unknown {
-            if let Some(held) = self.held.get_mut(peer.0 as usize) {
-                *held -= 1;
-            }
+        if removed != Removed::Unknown
+            && let Some(held) = self.held.get_mut(peer.0 as usize)
+        {
+            *held -= 1;
         }
         removed
     }
@@ -238,7 +238,12 @@ fn new_set(sets: &mut Vec<Vec<PipeId>>, spare: &mut Vec<u32>, low: PipeId, high:
 }
 
 /// Takes a peer out of the holders that `number` stands for.
-fn without(sets: &mut [Vec<PipeId>], spare: &mut Vec<u32>, number: u32, peer: PipeId) -> (u32, Removed) {
+fn without(
+    sets: &mut [Vec<PipeId>],
+    spare: &mut Vec<u32>,
+    number: u32,
+    peer: PipeId,
+) -> (u32, Removed) {
     match decode(number) {
         Holders::One(other) if other == peer => (0, Removed::Last),
         Holders::None | Holders::One(_) => (number, Removed::Unknown),
