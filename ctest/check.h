@@ -220,9 +220,11 @@ HELPER int poll_one (void *socket, short events, long timeout_ms)
 #define WAIT_UNTIL(socket, condition)                                                                                  \
     do {                                                                                                               \
         int64_t limit_ = now_ms () + PATIENCE_MS;                                                                      \
-        while (!(condition) && now_ms () < limit_)                                                                     \
+        int met_;                                                                                                      \
+        while (!(met_ = (condition)) && now_ms () < limit_)                                                            \
             poll_one (socket, 0, 1);                                                                                   \
-        CHECK (condition);                                                                                             \
+        if (!met_)                                                                                                     \
+            check_failed (__FILE__, __LINE__, "in time: " #condition);                                                 \
     } while (0)
 
 HELPER int64_t now_ms (void)

@@ -20,7 +20,8 @@ static int answer (int (*call) (void *, const char *), int type, const char *add
 
 static void expect_answers (int type, const char *address, int bind, int connect)
 {
-    int got = answer (zmq_bind, type, address), before = failures;
+    int got, before = failures;
+    got = bind < 0 ? bind : answer (zmq_bind, type, address);
     if (got != bind)
         EQUAL (got, bind);
     got = answer (zmq_connect, type, address);
@@ -58,6 +59,7 @@ TEST (transports_for_some_types_only)
 
 TEST (tcp_addresses)
 {
+    /* -1: the original takes what it should not, or what it answers depends on the machine */
     static const struct { const char *address; int bind, connect; } rows[] = {
         {"tcp://127.0.0.1:*", 0, EINVAL},
         {"tcp://127.0.0.1:0", 0, 0},
@@ -87,11 +89,8 @@ TEST (tcp_addresses)
         {"tcp://#:1", ENODEV, EINVAL},
     };
     size_t i;
-    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-        /* -1: the original takes what it should not; nobody depends on it */
-        int bind = rows[i].bind >= 0 ? rows[i].bind : answer (zmq_bind, ZMQ_PAIR, rows[i].address);
-        expect_answers (ZMQ_PAIR, rows[i].address, bind, rows[i].connect);
-    }
+    for (i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_answers (ZMQ_PAIR, rows[i].address, rows[i].bind, rows[i].connect);
 }
 
 TEST (tcp_in_use)

@@ -71,6 +71,8 @@ struct Handshaking {
     stream: Arc<Stream>,
     handshake: Handshake,
     output: Vec<u8>,
+    /// What came before the handshake began.
+    input: Vec<u8>,
     deadline: Option<Instant>,
     /// It failed, and the peer is left waiting on purpose.
     failed: bool,
@@ -144,7 +146,7 @@ impl Session {
     /// The I/O thread has taken the session in. Like all calls, answers whether it lives on.
     pub(super) fn begin(&mut self, context: &mut Context<'_>) -> bool {
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Connecting { stream, .. } => self.established(stream, context),
+            Phase::Connecting { stream, .. } => self.established(stream, Vec::new(), context),
             _ => self.attempt(context),
         }
     }
@@ -366,7 +368,7 @@ impl Session {
             Kind::Dialing(dialing) => dialing.dial.socks(),
             Kind::Accepted { .. } => None,
         };
-        let Some(mut socks) = socks else { return self.established(stream, context) };
+        let Some(mut socks) = socks else { return self.established(stream, Vec::new(), context) };
         let mut output = Vec::new();
         socks.start(&mut output);
         self.watch(&stream, Interest { read: true, write: false });
@@ -388,14 +390,15 @@ impl Session {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
                 Err(error) => break Err(error.raw_os_error().unwrap_or(libc::EIO)),
             }
-            match socks.input(&std::mem::take(input), output) {
-                Ok(Progress::NeedMore) => {}
-                Ok(Progress::Done { .. }) => break Ok(Some(())),
+            match socks.input(input, output) {
+                Ok(Progress::NeedMore) => input.clear(),
+                // The peer behind the proxy may have spoken already.
+                Ok(Progress::Done { consumed }) => break Ok(Some(input.split_off(consumed))),
                 Err(_) => break Err(libc::EPROTO),
             }
         };
         match progress {
-            Ok(Some(())) => self.established(stream, context),
+            Ok(Some(early)) => self.established(stream, early, context),
             Ok(None) => {
                 let write = !output.is_empty();
                 self.watch(&stream, Interest { read: true, write });
@@ -436,7 +439,12 @@ impl Session {
 
     // ---- handshake ----------------------------------------------------------------------------
 
-    fn established(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
+    fn established(
+        &mut self,
+        stream: Arc<Stream>,
+        early: Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> bool {
         if let Kind::Dialing(dialing) = &mut self.kind {
             dialing.last_interval_ms = 0;
             self.tell(c::ZMQ_EVENT_CONNECTED, fd_value(&stream), Some(&stream));
@@ -464,6 +472,7 @@ impl Session {
             stream,
             handshake,
             output,
+            input: early,
             deadline,
             failed: false,
         }));
@@ -474,26 +483,28 @@ impl Session {
         let hub = self.shared.hub.clone();
         let Phase::Handshaking(state) = &mut self.phase else { return true };
         let stream = state.stream.clone();
-        let mut input = Vec::new();
+        let mut input = std::mem::take(&mut state.input);
         let outcome = loop {
             // A peer that does not read is found by the time limit.
             if let Err(errno) = write_some(&stream, &mut state.output) {
                 break Err(errno);
             }
-            input.clear();
-            input.reserve(4096);
-            match receive_append(&*stream, &mut input) {
-                Ok(0) => break Err(libc::EPIPE),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => break Err(error.raw_os_error().unwrap_or(libc::EIO)),
+            if input.is_empty() {
+                input.reserve(4096);
+                match receive_append(&*stream, &mut input) {
+                    Ok(0) => break Err(libc::EPIPE),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => break Err(error.raw_os_error().unwrap_or(libc::EIO)),
+                }
             }
             if state.failed {
+                input.clear();
                 continue;
             }
             match advance(state, &input, &hub) {
-                Ok(None) => {}
+                Ok(None) => input.clear(),
                 Ok(Some((peer, used))) => break Ok(Some((peer, input.split_off(used)))),
                 Err(error) => {
                     let _undeliverable = write_some(&stream, &mut state.output);

@@ -86,9 +86,7 @@ impl Pattern for Router {
                 pipe.rollback();
                 self.receiver = None;
             } else if !more {
-                let later = self.peers.input.can_recv(pipes);
-                if let Some(pipe) = self.receiver.and_then(|id| pipes.get(id)) {
-                pipe.flush_with(if later { crate::pipe::Urgency::Later } else { crate::pipe::Urgency::Auto }); }
+                pipe.flush();
             }
         }
         Ok(())

@@ -688,7 +688,9 @@ impl End {
         if !self.closed {
             self.closed = true;
             self.stage.clear();
-            self.driver.close(linger_ms);
+            if !self.wire.gone.load(Ordering::Acquire) {
+                self.driver.close(linger_ms);
+            }
         }
     }
 
