@@ -7,9 +7,12 @@
 //! and the [`Owner`]'s mailbox.
 
 mod accept;
+mod attempts;
 mod connection;
 mod outbound;
 mod session;
+mod shake;
+mod traffic;
 mod worker;
 
 use std::sync::Arc;

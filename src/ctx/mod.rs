@@ -160,8 +160,7 @@ impl Context {
         };
         let (serial, place) = self.sockets.enter(limit)?;
         let socket_type = SocketType::try_from_i32(socket_type).ok_or(Error::Invalid)?;
-        let opened =
-            socket::open(self.surroundings(), socket_type, defaults, Box::new(place))?;
+        let opened = socket::open(self.surroundings(), socket_type, defaults, Box::new(place))?;
         let mailbox = Arc::downgrade(&opened.mailbox);
         self.sockets.mailboxes.lock().insert(serial, mailbox);
         Ok(opened.handle)
@@ -201,7 +200,8 @@ fn start_workers(options: &ContextOptions) -> Result<Workers, Error> {
             if !cpus.is_empty() {
                 sys::thread::set_affinity(&cpus);
             }
-            if policy != c::ZMQ_THREAD_SCHED_POLICY_DFLT || priority != c::ZMQ_THREAD_PRIORITY_DFLT {
+            if policy != c::ZMQ_THREAD_SCHED_POLICY_DFLT || priority != c::ZMQ_THREAD_PRIORITY_DFLT
+            {
                 sys::thread::set_scheduling(policy, priority);
             }
         })?);

@@ -46,10 +46,8 @@ impl Direction {
             blocked: AtomicBool::new(false),
             writer_gone: AtomicBool::new(false),
             reader_gone: AtomicBool::new(false),
-            latest: conflate.then(|| Latest {
-                message: Lock::new(None),
-                asleep: AtomicBool::new(false),
-            }),
+            latest: conflate
+                .then(|| Latest { message: Lock::new(None), asleep: AtomicBool::new(false) }),
         })
     }
 

@@ -395,19 +395,13 @@ impl Pipes {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
-                self.slots.push(Slot {
-                    generation: 0,
-                    pipe: None,
-                });
+                self.slots.push(Slot { generation: 0, pipe: None });
                 (self.slots.len() - 1) as u32
             }
         };
         let slot = &mut self.slots[index as usize];
         slot.pipe = Some(pipe);
-        PipeKey {
-            id: PipeId(index),
-            generation: slot.generation,
-        }
+        PipeKey { id: PipeId(index), generation: slot.generation }
     }
 
     /// Lets a pipe go.

@@ -69,14 +69,10 @@ mod tests {
         let turn = Turn::default();
         turn.enter();
         assert!(!turn.leave());
-        let Verdict::Keep(seen) = turn.look(None) else {
-            panic!("first look")
-        };
+        let Verdict::Keep(seen) = turn.look(None) else { panic!("first look") };
         assert_eq!(turn.look(Some(seen)), Verdict::Reclaim);
         turn.enter();
-        let Verdict::Keep(seen) = turn.look(Some(seen)) else {
-            panic!("moved on")
-        };
+        let Verdict::Keep(seen) = turn.look(Some(seen)) else { panic!("moved on") };
         assert_eq!(turn.look(Some(seen)), Verdict::Sleep);
         assert!(turn.leave(), "who leaves must call the I/O thread back");
         assert!(matches!(turn.look(Some(seen)), Verdict::Keep(_)));

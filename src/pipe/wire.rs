@@ -104,12 +104,7 @@ pub enum Segment {
 
 impl Segment {
     fn control(bytes: Vec<u8>) -> Segment {
-        Segment::Frames {
-            bytes,
-            messages: 0,
-            open: false,
-            opaque: false,
-        }
+        Segment::Frames { bytes, messages: 0, open: false, opaque: false }
     }
 }
 
@@ -127,12 +122,9 @@ impl SendQueue {
         let payload = if by_reference { &[][..] } else { msg.data() };
         let ends_here = u32::from(last && !by_reference);
         match self.segments.back_mut() {
-            Some(Segment::Frames {
-                bytes,
-                messages,
-                open,
-                opaque: false,
-            }) if bytes.len() < SEGMENT => {
+            Some(Segment::Frames { bytes, messages, open, opaque: false })
+                if bytes.len() < SEGMENT =>
+            {
                 frame::push_header(bytes, flags, msg.size());
                 bytes.extend_from_slice(payload);
                 *messages += ends_here;
@@ -560,9 +552,7 @@ impl End {
         for _ in 0..2 {
             let resume = {
                 let mut queue = self.wire.receive.lock();
-                queue.unread = queue
-                    .unread
-                    .saturating_sub(std::mem::take(&mut self.consumed));
+                queue.unread = queue.unread.saturating_sub(std::mem::take(&mut self.consumed));
                 std::mem::swap(&mut self.items, &mut queue.items);
                 let resume = self.items.is_empty() && std::mem::take(&mut queue.paused);
                 if self.items.is_empty() {

@@ -75,7 +75,8 @@ impl Socket {
         if scheme == Scheme::Inproc {
             core.connect_inproc(address);
         } else {
-            if core.connects_once() && core.endpoints.iter().any(|known| known.is_dialing(address)) {
+            if core.connects_once() && core.endpoints.iter().any(|known| known.is_dialing(address))
+            {
                 return Ok(());
             }
             core.connect_stream(scheme, address, rest)?;

@@ -44,7 +44,9 @@ impl Core {
     fn option(&mut self, id: i32) -> Result<Value, Error> {
         match id {
             c::ZMQ_RCVMORE => return Ok(Value::LooseInt(i32::from(self.more_to_read))),
-            c::ZMQ_EVENTS => return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT))),
+            c::ZMQ_EVENTS => {
+                return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT)));
+            }
             c::ZMQ_FD => return self.descriptor().map(Value::LooseInt),
             c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.last_endpoint.clone())),
             c::ZMQ_ROUTING_ID if self.options.socket_type == SocketType::Stream => {

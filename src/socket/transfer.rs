@@ -78,11 +78,7 @@ impl Socket {
     }
 
     #[cold]
-    fn recv_later(
-        self,
-        mut core: Guard<'static, Box<Core>>,
-        flags: i32,
-    ) -> Result<Msg, Error> {
+    fn recv_later(self, mut core: Guard<'static, Box<Core>>, flags: i32) -> Result<Msg, Error> {
         core.process();
         core.pull();
         match core.recv() {

@@ -30,7 +30,13 @@ impl Wait {
         let waker = Waker::acquire();
         waker.set_polling(false);
         waker.arm();
-        Wait { waker, mailboxes: Vec::new(), turns: Vec::new(), streams: Vec::new(), fds: Vec::new() }
+        Wait {
+            waker,
+            mailboxes: Vec::new(),
+            turns: Vec::new(),
+            streams: Vec::new(),
+            fds: Vec::new(),
+        }
     }
 
     /// Wakes up for news of this socket; with `reading` also takes its connections over. The socket has

@@ -91,10 +91,7 @@ impl<T: 'static> Table<T> {
         Table {
             kind,
             blocks: [const { AtomicPtr::new(std::ptr::null_mut()) }; BLOCKS],
-            free: Lock::new(Free {
-                resting: VecDeque::new(),
-                used: 0,
-            }),
+            free: Lock::new(Free { resting: VecDeque::new(), used: 0 }),
         }
     }
 
@@ -194,21 +191,13 @@ impl<T: 'static> Table<T> {
             .map(|_| Slot {
                 owner: AtomicU32::new(0),
                 live: AtomicU32::new(0),
-                state: Lock::new(State {
-                    generation: 1,
-                    value: None,
-                }),
+                state: Lock::new(State { generation: 1, value: None }),
             })
             .collect();
         let boxed: Box<[Slot<T>; BLOCK]> = fresh.into_boxed_slice().try_into().ok()?;
         let raw = Box::into_raw(boxed);
         if place
-            .compare_exchange(
-                std::ptr::null_mut(),
-                raw,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
+            .compare_exchange(std::ptr::null_mut(), raw, Ordering::AcqRel, Ordering::Acquire)
             .is_err()
         {
             // SAFETY: another thread was faster; this block was never shared.
@@ -237,13 +226,7 @@ mod tests {
             assert_eq!(ONE.remove(next), Ok(6));
         }
         let here = 0u64;
-        for foreign in [
-            0,
-            1,
-            usize::MAX,
-            std::ptr::from_ref(&here) as usize,
-            first ^ 1,
-        ] {
+        for foreign in [0, 1, usize::MAX, std::ptr::from_ref(&here) as usize, first ^ 1] {
             assert!(ONE.lock(foreign).is_err());
         }
     }

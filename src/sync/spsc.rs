@@ -94,29 +94,11 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         published: AtomicU64::new(0),
         first: AtomicPtr::new(ptr::null_mut()),
         spare: AtomicPtr::new(ptr::null_mut()),
-        reader: Cell::new(Position {
-            chunk: ptr::null_mut(),
-            at: 0,
-            read: 0,
-        }),
+        reader: Cell::new(Position { chunk: ptr::null_mut(), at: 0, read: 0 }),
         unpublished: AtomicU64::new(0),
     });
-    let sender = Sender {
-        shared: shared.clone(),
-        chunk: ptr::null_mut(),
-        at: 0,
-        pending: 0,
-    };
-    (
-        sender,
-        Receiver {
-            shared,
-            chunk: ptr::null_mut(),
-            at: 0,
-            read: 0,
-            known: 0,
-        },
-    )
+    let sender = Sender { shared: shared.clone(), chunk: ptr::null_mut(), at: 0, pending: 0 };
+    (sender, Receiver { shared, chunk: ptr::null_mut(), at: 0, read: 0, known: 0 })
 }
 
 impl<T> Sender<T> {
@@ -139,10 +121,7 @@ impl<T> Sender<T> {
         if self.pending == 0 {
             return false;
         }
-        let before = self
-            .shared
-            .published
-            .fetch_add(self.pending * ONE, Ordering::AcqRel);
+        let before = self.shared.published.fetch_add(self.pending * ONE, Ordering::AcqRel);
         self.pending = 0;
         if before & ASLEEP == 0 {
             return false;
@@ -156,11 +135,7 @@ impl<T> Sender<T> {
     #[cold]
     fn grow(&mut self) {
         let spare = self.shared.spare.swap(ptr::null_mut(), Ordering::AcqRel);
-        let fresh = if spare.is_null() {
-            Chunk::allocate()
-        } else {
-            spare
-        };
+        let fresh = if spare.is_null() { Chunk::allocate() } else { spare };
         if self.chunk.is_null() {
             self.shared.first.store(fresh, Ordering::Release);
         } else {
@@ -258,35 +233,23 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared
-            .unpublished
-            .store(self.pending, Ordering::Release);
+        self.shared.unpublished.store(self.pending, Ordering::Release);
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let position = Position {
-            chunk: self.chunk,
-            at: self.at,
-            read: self.read,
-        };
+        let position = Position { chunk: self.chunk, at: self.at, read: self.read };
         // SAFETY: only the one receiver writes this cell, and only here; it is read when both ends
         // are gone.
-        self.shared
-            .reader
-            .with_mut(|place| unsafe { *place = position });
+        self.shared.reader.with_mut(|place| unsafe { *place = position });
     }
 }
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         // SAFETY: both ends are gone (this is the last reference), so nothing is shared any more.
-        let Position {
-            mut chunk,
-            mut at,
-            read,
-        } = self.reader.with(|place| unsafe { *place });
+        let Position { mut chunk, mut at, read } = self.reader.with(|place| unsafe { *place });
         let published = self.published.load(Ordering::Acquire) >> 1;
         let mut left = published - read + self.unpublished.load(Ordering::Acquire);
         if chunk.is_null() {

@@ -94,10 +94,7 @@ impl Waker {
             // A second maker cannot exist: one thread owns the waker while it waits.
             let _lost = self.event.set(made);
         }
-        self.event
-            .get()
-            .map(AsRawFd::as_raw_fd)
-            .ok_or(Error::NoMemory)
+        self.event.get().map(AsRawFd::as_raw_fd).ok_or(Error::NoMemory)
     }
 
     /// Says that from now on the owner waits in poll(2). Call before registering.
@@ -117,11 +114,7 @@ impl Waker {
                 event.drain();
             }
         }
-        if ready == 0 {
-            Err(Error::Again)
-        } else {
-            Ok(())
-        }
+        if ready == 0 { Err(Error::Again) } else { Ok(()) }
     }
 }
 
@@ -130,10 +123,7 @@ struct Pool {
     idle: Vec<Arc<Waker>>,
 }
 
-static POOL: Lock<Pool> = Lock::new(Pool {
-    owner: 0,
-    idle: Vec::new(),
-});
+static POOL: Lock<Pool> = Lock::new(Pool { owner: 0, idle: Vec::new() });
 
 /// The threads that wait for one thing.
 #[derive(Debug, Default)]

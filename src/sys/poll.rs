@@ -13,11 +13,7 @@ pub struct PollFd(libc::pollfd);
 impl PollFd {
     /// Watches `fd` for `events` (POLLIN, POLLOUT, POLLPRI of poll(2)).
     pub fn new(fd: RawFd, events: i16) -> PollFd {
-        PollFd(libc::pollfd {
-            fd,
-            events,
-            revents: 0,
-        })
+        PollFd(libc::pollfd { fd, events, revents: 0 })
     }
 
     /// What happened, after [`poll`].
@@ -35,12 +31,7 @@ pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize, Erro
     let limit_ptr = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: PollFd is a transparent pollfd; pointer and length come from one slice; the timespec lives.
     let rc = unsafe {
-        libc::ppoll(
-            fds.as_mut_ptr().cast(),
-            fds.len() as libc::nfds_t,
-            limit_ptr,
-            std::ptr::null(),
-        )
+        libc::ppoll(fds.as_mut_ptr().cast(), fds.len() as libc::nfds_t, limit_ptr, std::ptr::null())
     };
     usize::try_from(rc).map_err(|_| std::io::Error::last_os_error().into())
 }

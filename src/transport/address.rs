@@ -45,9 +45,7 @@ pub(super) fn parse_connect(text: &str) -> Result<(Option<&str>, &str, u16), Err
     let (host, port) = target.rsplit_once(':').ok_or(Error::Invalid)?;
     // Here, unlike in a bound address, text after the number is tolerated.
     let digits = port.split(|c: char| !c.is_ascii_digit()).next();
-    let port = digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(Error::Invalid)?;
+    let port = digits.and_then(|digits| digits.parse().ok()).ok_or(Error::Invalid)?;
     Ok((source, host, port))
 }
 
@@ -78,10 +76,7 @@ pub(super) fn resolve_local(text: &str, ipv6: bool, names: Names) -> Result<Sock
     if names == Names::LocalOnly {
         return Err(Error::NoDevice);
     }
-    look_up(host, port, ipv6)
-        .ok()
-        .and_then(|found| found.into_iter().next())
-        .ok_or(Error::NoDevice)
+    look_up(host, port, ipv6).ok().and_then(|found| found.into_iter().next()).ok_or(Error::NoDevice)
 }
 
 /// The address to connect to where no name service is needed to tell; `None` for names.
@@ -109,9 +104,7 @@ pub(super) fn resolve_remote(host: &str, port: u16, ipv6: bool) -> io::Result<Ve
 
 /// A host as written, without the brackets that keep its colons apart from the port.
 pub(super) fn strip_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|inner| inner.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
 }
 
 /// `tcp://ip:port`, with brackets around IPv6.
@@ -155,11 +148,7 @@ fn local_port(text: &str) -> Result<u16, Error> {
 }
 
 fn unspecified(ipv6: bool) -> IpAddr {
-    if ipv6 {
-        Ipv6Addr::UNSPECIFIED.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    }
+    if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }
 
 /// Reads a numeric host, with or without brackets and zone, as an address of the wanted family.
@@ -270,12 +259,7 @@ mod tests {
             ("[fe80::1%lo]:7", None, "[fe80::1%lo]", 7),
             ("[fe80::1%]:7", None, "[fe80::1%]", 7),
             ("lo:*;127.0.0.1:9", Some("lo:*"), "127.0.0.1", 9),
-            (
-                "127.0.0.1:0;localhost:1234",
-                Some("127.0.0.1:0"),
-                "localhost",
-                1234,
-            ),
+            ("127.0.0.1:0;localhost:1234", Some("127.0.0.1:0"), "localhost", 1234),
             ("[::1]:1;[::1]:2", Some("[::1]:1"), "[::1]", 2),
             ("127.0.0.1:65535", None, "127.0.0.1", 65535),
         ] {

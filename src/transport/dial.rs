@@ -80,9 +80,7 @@ pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Di
         }
         Scheme::Ipc => {
             ipc::socket_address(text)?;
-            Ok(Dial::Ipc {
-                path: text.to_owned(),
-            })
+            Ok(Dial::Ipc { path: text.to_owned() })
         }
         _ => Err(Error::NotSupported),
     }
@@ -147,10 +145,7 @@ impl Dial {
             Some(remote) => tcp::open(remote),
             None => ipc::open(),
         };
-        let socket = opened.map_err(|error| StartError {
-            error,
-            opened_fd: None,
-        })?;
+        let socket = opened.map_err(|error| StartError { error, opened_fd: None })?;
         match self.attempt(&socket, address, remote.as_ref(), options) {
             Ok(pending) => Ok(Started {
                 stream: match remote {
@@ -159,10 +154,7 @@ impl Dial {
                 },
                 pending,
             }),
-            Err(error) => Err(StartError {
-                error,
-                opened_fd: Some(socket.as_raw_fd()),
-            }),
+            Err(error) => Err(StartError { error, opened_fd: Some(socket.as_raw_fd()) }),
         }
     }
 
@@ -180,12 +172,7 @@ impl Dial {
     /// The dialogue to hold with the proxy before the connection is the peer's.
     pub fn socks(&self) -> Option<Socks> {
         match self {
-            Dial::Tcp {
-                host,
-                port,
-                proxy: Some(proxy),
-                ..
-            } => Some(Socks::new(
+            Dial::Tcp { host, port, proxy: Some(proxy), .. } => Some(Socks::new(
                 address::strip_brackets(host),
                 *port,
                 &proxy.username,
@@ -198,9 +185,7 @@ impl Dial {
     /// The remote address that monitors show when it is not the endpoint as given: the proxy's.
     pub fn proxy_endpoint(&self) -> Option<String> {
         match self {
-            Dial::Tcp {
-                proxy: Some(proxy), ..
-            } => Some(format!("tcp://{}", proxy.address)),
+            Dial::Tcp { proxy: Some(proxy), .. } => Some(format!("tcp://{}", proxy.address)),
             _ => None,
         }
     }
@@ -213,9 +198,7 @@ impl Dial {
     /// Host and port to open a connection to.
     fn target(&self) -> io::Result<(&str, u16)> {
         match self {
-            Dial::Tcp {
-                proxy: Some(proxy), ..
-            } => {
+            Dial::Tcp { proxy: Some(proxy), .. } => {
                 let (_, host, port) = address::parse_connect(&proxy.address)
                     .map_err(|error| os_error(error.errno()))?;
                 Ok((host, port))
@@ -235,11 +218,7 @@ impl Dial {
     ) -> io::Result<bool> {
         if let Some(remote) = remote {
             tcp::prepare(socket, remote.is_ipv6(), options)?;
-            if let Dial::Tcp {
-                source: Some(source),
-                ..
-            } = self
-            {
+            if let Dial::Tcp { source: Some(source), .. } = self {
                 let local = address::resolve_local(source, remote.is_ipv6(), Names::LocalOnly)
                     .map_err(|error| os_error(error.errno()))?;
                 socket.set_reuse_address(true)?;
@@ -275,9 +254,8 @@ impl Proxy {
             return None;
         }
         // C programs may have counted the terminating NUL.
-        let address = String::from_utf8_lossy(&options.socks_proxy)
-            .trim_end_matches('\0')
-            .to_owned();
+        let address =
+            String::from_utf8_lossy(&options.socks_proxy).trim_end_matches('\0').to_owned();
         Some(Proxy {
             address,
             username: options.socks_username.clone(),

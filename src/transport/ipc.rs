@@ -56,12 +56,7 @@ pub(super) fn endpoint_text(address: &SockAddr) -> String {
 /// Who is at the other end, as metadata tells it.
 pub(super) fn peer_address(stream: &UnixStream) -> Option<String> {
     let peer = getsockopt(stream, PeerCredentials).ok()?;
-    Some(format!(
-        "localhost:{}:{}:{}",
-        peer.uid(),
-        peer.gid(),
-        peer.pid()
-    ))
+    Some(format!("localhost:{}:{}:{}", peer.uid(), peer.gid(), peer.pid()))
 }
 
 /// A directory of our own with a socket in it, made for `ipc://*`; removed with its listener.
@@ -232,11 +227,7 @@ mod tests {
             let directory = directory.clone();
             wildcard_base(move |name| {
                 let (_, good) = set.iter().find(|(known, _)| *known == name)?;
-                let path = if *good {
-                    directory.clone()
-                } else {
-                    directory.join("no")
-                };
+                let path = if *good { directory.clone() } else { directory.join("no") };
                 Some(path.into_os_string())
             })
         };
@@ -258,10 +249,7 @@ mod tests {
         let directory = path.parent().unwrap();
         assert_eq!(path.file_name().unwrap(), "socket");
         assert_eq!(directory.parent().unwrap(), base);
-        assert_eq!(
-            fs::metadata(directory).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(&path, "").unwrap();
         wildcard.remove().unwrap();
 

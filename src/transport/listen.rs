@@ -27,14 +27,8 @@ pub struct Listener {
 /// What a listener needs to judge and tune its peers.
 #[derive(Debug)]
 enum Kind {
-    Tcp {
-        tuning: Tuning,
-        filters: Vec<AddressFilter>,
-    },
-    Ipc {
-        filters: ipc::Filters,
-        wildcard: Option<WildcardPath>,
-    },
+    Tcp { tuning: Tuning, filters: Vec<AddressFilter> },
+    Ipc { filters: ipc::Filters, wildcard: Option<WildcardPath> },
 }
 
 /// Why a listener could not start.
@@ -121,19 +115,14 @@ impl Listener {
     pub fn close(self) -> io::Result<()> {
         drop(self.socket);
         match self.kind {
-            Kind::Ipc {
-                wildcard: Some(wildcard),
-                ..
-            } => wildcard.remove(),
+            Kind::Ipc { wildcard: Some(wildcard), .. } => wildcard.remove(),
             _ => Ok(()),
         }
     }
 
     fn listen_tcp(text: &str, options: &Options) -> Result<Listener, ListenError> {
-        let kind = Kind::Tcp {
-            tuning: Tuning::of(options),
-            filters: options.tcp_accept_filters.clone(),
-        };
+        let kind =
+            Kind::Tcp { tuning: Tuning::of(options), filters: options.tcp_accept_filters.clone() };
         if options.use_fd >= 0 {
             return Self::adopt(options.use_fd, kind);
         }
@@ -142,11 +131,7 @@ impl Listener {
             address::resolve_local(text, ipv6, Names::WithDns).map_err(ListenError::before_open)?;
         let socket = tcp::open(&local).map_err(|error| ListenError::before_open(error.into()))?;
         match Self::start_tcp(&socket, &local, options) {
-            Ok(endpoint) => Ok(Listener {
-                socket,
-                endpoint,
-                kind,
-            }),
+            Ok(endpoint) => Ok(Listener { socket, endpoint, kind }),
             Err(error) => Err(ListenError {
                 error: error.into(),
                 opened_fd: Some(socket.as_raw_fd()),
@@ -167,10 +152,7 @@ impl Listener {
         let filters = ipc::Filters::of(options);
         if options.use_fd >= 0 {
             ipc::socket_address(text).map_err(ListenError::before_open)?;
-            let kind = Kind::Ipc {
-                filters,
-                wildcard: None,
-            };
+            let kind = Kind::Ipc { filters, wildcard: None };
             return Self::adopt(options.use_fd, kind);
         }
         let wildcard = if text.starts_with('*') {
@@ -186,15 +168,8 @@ impl Listener {
             // A file left by an earlier listener would be in the way, whoever made it.
             let _ = fs::remove_file(path);
         }
-        match socket
-            .bind(&local)
-            .and_then(|()| socket.listen(options.backlog))
-        {
-            Ok(()) => Ok(Listener {
-                socket,
-                endpoint,
-                kind: Kind::Ipc { filters, wildcard },
-            }),
+        match socket.bind(&local).and_then(|()| socket.listen(options.backlog)) {
+            Ok(()) => Ok(Listener { socket, endpoint, kind: Kind::Ipc { filters, wildcard } }),
             Err(error) => Err(ListenError {
                 error: error.into(),
                 opened_fd: Some(socket.as_raw_fd()),
@@ -212,11 +187,7 @@ impl Listener {
             Ok(endpoint)
         });
         match started {
-            Ok(endpoint) => Ok(Listener {
-                socket,
-                endpoint,
-                kind,
-            }),
+            Ok(endpoint) => Ok(Listener { socket, endpoint, kind }),
             Err(error) => {
                 // What never became a listener stays the application's.
                 let _ = socket.into_raw_fd();
@@ -240,11 +211,7 @@ impl AsRawFd for Listener {
 
 impl ListenError {
     fn before_open(error: Error) -> ListenError {
-        ListenError {
-            error,
-            opened_fd: None,
-            endpoint: String::new(),
-        }
+        ListenError { error, opened_fd: None, endpoint: String::new() }
     }
 }
 
@@ -268,9 +235,7 @@ fn accept_tcp(
     tuning.limit_retransmit(&reference);
     Ok(Accepted {
         stream: Stream::Tcp(stream),
-        peer: peer
-            .as_ref()
-            .map_or_else(String::new, address::endpoint_text),
+        peer: peer.as_ref().map_or_else(String::new, address::endpoint_text),
         peer_address: peer.as_ref().map(address::ip_text),
     })
 }

@@ -125,10 +125,7 @@ pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> R
 impl Scheme {
     /// The text of this scheme in an endpoint.
     pub fn text(self) -> &'static str {
-        SCHEMES
-            .iter()
-            .find(|(_, scheme, _)| *scheme == self)
-            .map_or("", |(text, _, _)| text)
+        SCHEMES.iter().find(|(_, scheme, _)| *scheme == self).map_or("", |(text, _, _)| text)
     }
 
     fn support(self) -> Support {

@@ -81,11 +81,7 @@ impl Socks {
 
     /// Appends what to send as soon as the connection to the proxy stands.
     pub fn start(&mut self, output: &mut Vec<u8>) {
-        let method = if self.username.is_empty() {
-            NO_LOGIN
-        } else {
-            USER_PASSWORD
-        };
+        let method = if self.username.is_empty() { NO_LOGIN } else { USER_PASSWORD };
         output.extend([VERSION, 1, method]);
     }
 
@@ -102,9 +98,7 @@ impl Socks {
             }
         }
         if self.stage == Stage::Done {
-            return Ok(Progress::Done {
-                consumed: bytes.len(),
-            });
+            return Ok(Progress::Done { consumed: bytes.len() });
         }
         Ok(Progress::NeedMore)
     }
@@ -241,11 +235,7 @@ mod tests {
             ("::1", [&[4u8][..], &[0; 15], &[1]].concat()),
         ] {
             let expected = [&[5, 1, 0][..], &[5, 1, 0], &request, &[0x12, 0x34]].concat();
-            assert_eq!(
-                whole(host, ("", ""), &reply),
-                Ok((expected, Some(0))),
-                "{host}"
-            );
+            assert_eq!(whole(host, ("", ""), &reply), Ok((expected, Some(0))), "{host}");
         }
     }
 
@@ -253,14 +243,8 @@ mod tests {
     fn log_in() {
         let reply = [5, 2, 1, 0, 5, 0, 0, 3, 2, b'x', b'y', 8, 8];
         let (sent, left) = whole("h", ("me", "secret"), &reply).unwrap();
-        let expected = [
-            &[5, 1, 2][..],
-            &[1, 2],
-            b"me",
-            &[6],
-            b"secret",
-            &[5, 1, 0, 3, 1, b'h', 0x12, 0x34],
-        ];
+        let expected =
+            [&[5, 1, 2][..], &[1, 2], b"me", &[6], b"secret", &[5, 1, 0, 3, 1, b'h', 0x12, 0x34]];
         assert_eq!((sent, left), (expected.concat(), Some(0)));
         // A password without a user offers nothing, yet a proxy may insist.
         let (sent, _) = whole("h", ("", ""), &reply).unwrap();

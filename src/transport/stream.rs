@@ -33,8 +33,7 @@ impl Stream {
     /// Sends from several buffers with one system call, never raising SIGPIPE.
     #[inline]
     pub fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket()
-            .send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+        self.socket().send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
     }
 
     /// Tells the peer that nothing more will come.

@@ -14,19 +14,12 @@ use crate::options::{AddressFilter, ContextDefaults, Options};
 use crate::sys::{PollFd, poll};
 
 fn options() -> Options {
-    let defaults = ContextDefaults {
-        ipv6: false,
-        blocky: true,
-        zero_copy_recv: true,
-    };
+    let defaults = ContextDefaults { ipv6: false, blocky: true, zero_copy_recv: true };
     Options::new(SocketType::Dealer, defaults)
 }
 
 fn options_v6() -> Options {
-    Options {
-        ipv6: true,
-        ..options()
-    }
+    Options { ipv6: true, ..options() }
 }
 
 fn wait(fd: i32, events: i16) {
@@ -51,9 +44,7 @@ fn rest(endpoint: &str) -> &str {
 fn dial(scheme: Scheme, text: &str, options: &Options) -> std::io::Result<Stream> {
     let dial = parse_connect(scheme, text, options).unwrap();
     let addresses = dial.resolve(options)?;
-    let started = dial
-        .start(&addresses[0], options)
-        .map_err(|error| error.error)?;
+    let started = dial.start(&addresses[0], options).map_err(|error| error.error)?;
     if started.pending {
         wait(started.stream.as_raw_fd(), libc::POLLOUT);
         dial.finish(&started.stream, options)?;
@@ -88,11 +79,7 @@ fn exercise(a: &Stream, b: &Stream) {
 }
 
 fn scratch(name: &str) -> PathBuf {
-    let unique = format!(
-        "ferrozmq-{}-{:x}-{name}",
-        std::process::id(),
-        fastrand::u64(..)
-    );
+    let unique = format!("ferrozmq-{}-{:x}-{name}", std::process::id(), fastrand::u64(..));
     std::env::temp_dir().join(unique)
 }
 
@@ -120,9 +107,7 @@ fn schemes() {
         assert_eq!(scheme_of(text), Ok(scheme));
         assert_eq!(scheme.text(), text);
     }
-    for text in [
-        "TCP", "foo", "pgm", "epgm", "norm", "vmci", "vsock", "", "tcp ",
-    ] {
+    for text in ["TCP", "foo", "pgm", "epgm", "norm", "vmci", "vsock", "", "tcp "] {
         assert_eq!(scheme_of(text), Err(Error::ProtoNotSupported), "{text}");
     }
 }
@@ -148,11 +133,7 @@ fn socket_types_and_schemes() {
         (Scheme::Pgm, T::Push, Bind, Err(Error::NoCompatProto)),
         (Scheme::Norm, T::Pub, Bind, Err(Error::ProtoNotSupported)),
     ] {
-        assert_eq!(
-            check(scheme, socket_type, direction),
-            expected,
-            "{scheme:?}"
-        );
+        assert_eq!(check(scheme, socket_type, direction), expected, "{scheme:?}");
     }
 }
 
@@ -195,11 +176,7 @@ fn tcp_dual_stack() {
     let port = wildcard.endpoint().strip_prefix("tcp://[::]:").unwrap();
     for (target, options, peer) in [
         (format!("127.0.0.1:{port}"), options(), "::ffff:127.0.0.1"),
-        (
-            format!("127.0.0.1:{port}"),
-            options_v6(),
-            "::ffff:127.0.0.1",
-        ),
+        (format!("127.0.0.1:{port}"), options_v6(), "::ffff:127.0.0.1"),
         (format!("[::1]:{port}"), options_v6(), "::1"),
     ] {
         let stream = dial(Scheme::Tcp, &target, &options).unwrap();
@@ -215,10 +192,7 @@ fn tcp_dual_stack() {
 fn tcp_names_and_interfaces() {
     for text in ["lo:*", "localhost:*", "127.0.0.1:0", "lo:0;127.0.0.1:*"] {
         let listener = listen(Scheme::Tcp, text, &options());
-        assert!(
-            listener.endpoint().starts_with("tcp://127.0.0.1:"),
-            "{text}"
-        );
+        assert!(listener.endpoint().starts_with("tcp://127.0.0.1:"), "{text}");
         let port = listener.endpoint().rsplit(':').next().unwrap().to_owned();
         let stream = dial(Scheme::Tcp, &format!("localhost:{port}"), &options()).unwrap();
         exercise(&stream, &accept(&listener).unwrap().stream);
@@ -279,20 +253,10 @@ fn tcp_source_address() {
         let stream = result.unwrap();
         let accepted = accept(&listener).unwrap();
         assert_eq!(accepted.peer, stream.local_name());
-        let expected = if source.starts_with("lo") {
-            "127.0.0.1"
-        } else {
-            "127.0.0.2"
-        };
+        let expected = if source.starts_with("lo") { "127.0.0.1" } else { "127.0.0.2" };
         assert_eq!(accepted.peer_address.as_deref(), Some(expected));
     }
-    for bad in [
-        "localhost:0",
-        "127.0.0.1",
-        "nolo0:0",
-        "[::1]:0",
-        "192.0.2.77:0",
-    ] {
+    for bad in ["localhost:0", "127.0.0.1", "nolo0:0", "[::1]:0", "192.0.2.77:0"] {
         let text = format!("{bad};{target}");
         let parsed = parse_connect(Scheme::Tcp, &text, &options()).unwrap();
         let addresses = parsed.resolve(&options()).unwrap();
@@ -338,10 +302,7 @@ fn tcp_options_reach_the_kernel() {
         let timeout = socket.tcp_user_timeout().unwrap().unwrap();
         assert_eq!(timeout.as_millis(), 4321);
     }
-    let v6 = Options {
-        ipv6: true,
-        ..options
-    };
+    let v6 = Options { ipv6: true, ..options };
     let listener = listen(Scheme::Tcp, "[::1]:*", &v6);
     let (stream, accepted) = connect(&listener, Scheme::Tcp, &v6);
     for end in [&stream, &accepted.stream] {
@@ -351,10 +312,7 @@ fn tcp_options_reach_the_kernel() {
 
 #[test]
 fn tcp_device_that_is_not_there() {
-    let options = Options {
-        bind_to_device: b"nolo0".to_vec(),
-        ..options()
-    };
+    let options = Options { bind_to_device: b"nolo0".to_vec(), ..options() };
     let failed = Listener::listen(Scheme::Tcp, "127.0.0.1:*", &options).unwrap_err();
     assert!(matches!(failed.error.errno(), libc::ENODEV | libc::EPERM));
     assert!(dial(Scheme::Tcp, "127.0.0.1:1", &options).is_err());
@@ -373,10 +331,7 @@ fn tcp_accept_filters() {
         for base in [options(), options_v6()] {
             let parse = |text: &&str| AddressFilter::parse(text, base.ipv6).unwrap();
             let tcp_accept_filters = filters.iter().map(parse).collect();
-            let options = Options {
-                tcp_accept_filters,
-                ..base
-            };
+            let options = Options { tcp_accept_filters, ..base };
             let listener = listen(Scheme::Tcp, "127.0.0.1:*", &options);
             let stream = dial(Scheme::Tcp, rest(listener.endpoint()), &options).unwrap();
             match accept(&listener) {
@@ -492,10 +447,7 @@ fn ipc_errors() {
 fn ipc_filters() {
     let process = i32::try_from(std::process::id()).unwrap();
     for (pid, admitted) in [(process, true), (process + 1, false)] {
-        let options = Options {
-            ipc_pid_filters: vec![pid],
-            ..options()
-        };
+        let options = Options { ipc_pid_filters: vec![pid], ..options() };
         let listener = listen(Scheme::Ipc, "*", &options);
         let stream = dial(Scheme::Ipc, rest(listener.endpoint()), &options).unwrap();
         match accept(&listener) {
@@ -517,10 +469,7 @@ fn ipc_filters() {
 fn listeners_made_by_the_application() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let expected = format!("tcp://{}", socket.local_addr().unwrap());
-    let use_tcp = Options {
-        use_fd: socket.into_raw_fd(),
-        ..options()
-    };
+    let use_tcp = Options { use_fd: socket.into_raw_fd(), ..options() };
     let listener = listen(Scheme::Tcp, "ignored", &use_tcp);
     assert_eq!(listener.fd(), use_tcp.use_fd);
     assert_eq!(listener.endpoint(), expected);
@@ -530,10 +479,7 @@ fn listeners_made_by_the_application() {
 
     let path = scratch("fd");
     let socket = UnixListener::bind(&path).unwrap();
-    let use_ipc = Options {
-        use_fd: socket.into_raw_fd(),
-        ..options()
-    };
+    let use_ipc = Options { use_fd: socket.into_raw_fd(), ..options() };
     let failed = Listener::listen(Scheme::Ipc, "@", &use_ipc).unwrap_err();
     assert_eq!(failed.error, Error::Invalid);
     let listener = listen(Scheme::Ipc, "*", &use_ipc);
@@ -544,10 +490,7 @@ fn listeners_made_by_the_application() {
     fs::remove_file(path).unwrap();
 
     let file = fs::File::open("/dev/null").unwrap();
-    let use_file = Options {
-        use_fd: file.as_raw_fd(),
-        ..options()
-    };
+    let use_file = Options { use_fd: file.as_raw_fd(), ..options() };
     let failed = Listener::listen(Scheme::Tcp, "*:*", &use_file).unwrap_err();
     assert_eq!(failed.error.errno(), libc::ENOTSOCK);
     assert!(file.metadata().is_ok(), "the application's file is closed");
@@ -557,19 +500,11 @@ fn listeners_made_by_the_application() {
 fn names_for_unbind_and_disconnect() {
     for (text, ipv6, expected) in [
         ("127.0.0.1:5", false, vec!["tcp://127.0.0.1:5"]),
-        (
-            "localhost:5",
-            false,
-            vec!["tcp://localhost:5", "tcp://127.0.0.1:5"],
-        ),
+        ("localhost:5", false, vec!["tcp://localhost:5", "tcp://127.0.0.1:5"]),
         ("*:5", false, vec!["tcp://*:5"]),
         ("lo:5", false, vec!["tcp://lo:5"]),
         ("0.0.0.0:5", false, vec!["tcp://0.0.0.0:5"]),
-        (
-            "127.0.0.1:5",
-            true,
-            vec!["tcp://127.0.0.1:5", "tcp://[::ffff:127.0.0.1]:5"],
-        ),
+        ("127.0.0.1:5", true, vec!["tcp://127.0.0.1:5", "tcp://[::ffff:127.0.0.1]:5"]),
         ("::1:5", true, vec!["tcp://::1:5", "tcp://[::1]:5"]),
         ("bad", false, vec!["tcp://bad"]),
     ] {
@@ -582,15 +517,9 @@ fn names_for_unbind_and_disconnect() {
 #[test]
 fn proxies() {
     let listener = listen(Scheme::Tcp, "127.0.0.1:*", &options());
-    let proxied = Options {
-        socks_proxy: rest(listener.endpoint()).into(),
-        ..options()
-    };
+    let proxied = Options { socks_proxy: rest(listener.endpoint()).into(), ..options() };
     let parsed = parse_connect(Scheme::Tcp, "no.such.host:99", &proxied).unwrap();
-    assert_eq!(
-        parsed.proxy_endpoint().as_deref(),
-        Some(listener.endpoint())
-    );
+    assert_eq!(parsed.proxy_endpoint().as_deref(), Some(listener.endpoint()));
     assert!(!parsed.has_connect_timeout());
     assert!(parsed.resolve_now(&proxied).unwrap().is_ok());
     let stream = dial(Scheme::Tcp, "no.such.host:99", &proxied).unwrap();
@@ -601,10 +530,7 @@ fn proxies() {
     assert_eq!(output, [5, 1, 0]);
     exercise(&stream, &accepted.stream);
 
-    let bad = Options {
-        socks_proxy: "no port".into(),
-        ..options()
-    };
+    let bad = Options { socks_proxy: "no port".into(), ..options() };
     let parsed = parse_connect(Scheme::Tcp, "127.0.0.1:1", &bad).unwrap();
     assert!(parsed.resolve(&bad).is_err());
     let plain = parse_connect(Scheme::Tcp, "127.0.0.1:1", &options()).unwrap();

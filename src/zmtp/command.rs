@@ -46,10 +46,7 @@ pub fn parse(body: &[u8]) -> Command<'_> {
     };
     match name {
         b"PING" => match data.split_first_chunk::<2>() {
-            Some((ttl, context)) => Command::Ping {
-                ttl_tenths: u16::from_be_bytes(*ttl),
-                context,
-            },
+            Some((ttl, context)) => Command::Ping { ttl_tenths: u16::from_be_bytes(*ttl), context },
             None => Command::Malformed,
         },
         b"PONG" => Command::Pong,
@@ -78,26 +75,14 @@ pub fn push_ping(out: &mut Vec<u8>, ttl_tenths: u16) {
 
 /// Appends a PONG with the context of the PING it answers, cut at [`MAX_CONTEXT_LEN`].
 pub fn push_pong(out: &mut Vec<u8>, context: &[u8]) {
-    push(
-        out,
-        b"\x04PONG",
-        context.get(..MAX_CONTEXT_LEN).unwrap_or(context),
-    );
+    push(out, b"\x04PONG", context.get(..MAX_CONTEXT_LEN).unwrap_or(context));
 }
 
 /// Appends a subscription, or its end, in the form the peer's dialect understands: a command from
 /// 3.1 on, before that a message whose first byte is 1 or 0.
 pub fn push_subscription(out: &mut Vec<u8>, protocol: Protocol, subscribe: bool, topic: &[u8]) {
     if protocol.has_subscribe_command() {
-        push(
-            out,
-            if subscribe {
-                b"\x09SUBSCRIBE"
-            } else {
-                b"\x06CANCEL"
-            },
-            topic,
-        );
+        push(out, if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic);
     } else {
         out.reserve(frame::MAX_HEADER_LEN + 2 + topic.len());
         protocol.push_header(out, 0, 1 + topic.len());
@@ -166,16 +151,10 @@ mod tests {
         assert_eq!(written(|out| push_ping(out, 12)), b"\x04\x07\x04PING\0\x0C");
         assert_eq!(written(|out| push_pong(out, b"")), b"\x04\x05\x04PONG");
         let long = b"0123456789abcdefXYZ";
-        assert_eq!(
-            written(|out| push_pong(out, long)),
-            b"\x04\x15\x04PONG0123456789abcdef"
-        );
+        assert_eq!(written(|out| push_pong(out, long)), b"\x04\x15\x04PONG0123456789abcdef");
         assert_eq!(written(|out| push_join(out, b"g")), b"\x04\x06\x04JOINg");
         assert_eq!(written(|out| push_leave(out, b"g")), b"\x04\x07\x05LEAVEg");
-        assert_eq!(
-            written(|out| push_error(out, b"400")),
-            b"\x04\x0A\x05ERROR\x03400"
-        );
+        assert_eq!(written(|out| push_error(out, b"400")), b"\x04\x0A\x05ERROR\x03400");
         let cut = written(|out| push_error(out, &[b'x'; 300]));
         assert_eq!(cut[..17], *b"\x06\0\0\0\0\0\0\x01\x06\x05ERROR\xFFx");
         assert_eq!(cut.len(), 9 + 7 + 255);
@@ -217,20 +196,8 @@ mod tests {
     #[test]
     fn bodies_are_taken_apart() {
         let table: &[(&[u8], Command<'_>)] = &[
-            (
-                b"\x04PING\x02\xBC",
-                Command::Ping {
-                    ttl_tenths: 700,
-                    context: b"",
-                },
-            ),
-            (
-                b"\x04PING\0\0ctx",
-                Command::Ping {
-                    ttl_tenths: 0,
-                    context: b"ctx",
-                },
-            ),
+            (b"\x04PING\x02\xBC", Command::Ping { ttl_tenths: 700, context: b"" }),
+            (b"\x04PING\0\0ctx", Command::Ping { ttl_tenths: 0, context: b"ctx" }),
             (b"\x04PING\0", Command::Malformed),
             (b"\x04PING", Command::Malformed),
             (b"\x04PONGx", Command::Pong),

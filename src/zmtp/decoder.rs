@@ -128,10 +128,7 @@ impl Decoder {
                 let missing = large.size - large.body.len();
                 if large.body.capacity() == large.body.len() {
                     let step = missing.min(large.body.len().max(FIRST));
-                    large
-                        .body
-                        .try_reserve_exact(step)
-                        .map_err(|_| Malformed::NoMemory)?;
+                    large.body.try_reserve_exact(step).map_err(|_| Malformed::NoMemory)?;
                 }
                 Ok(&mut large.body)
             }
@@ -195,10 +192,7 @@ impl Decoder {
     /// Whether undecoded bytes are at hand.
     pub fn has_input(&self) -> bool {
         self.at < self.bytes().len()
-            || self
-                .large
-                .as_ref()
-                .is_some_and(|large| large.body.len() == large.size)
+            || self.large.as_ref().is_some_and(|large| large.body.len() == large.size)
     }
 
     fn bytes(&self) -> &[u8] {
@@ -258,11 +252,7 @@ impl Decoder {
                 if size >= LARGE {
                     let part = bytes.get(body..).unwrap_or_default().to_vec();
                     self.pass_on(run, at, out);
-                    self.large = Some(Large {
-                        body: part,
-                        size,
-                        flags: header.flags,
-                    });
+                    self.large = Some(Large { body: part, size, flags: header.flags });
                     at = self.bytes().len();
                     run = Run::at(at);
                 }
@@ -329,12 +319,7 @@ impl Decoder {
             }
             Buffer::Own(own) => (Arc::new(own[start..end].to_vec()), 0),
         };
-        out.push(Output::Frames {
-            chunk,
-            at,
-            end: at + (end - start),
-            messages,
-        });
+        out.push(Output::Frames { chunk, at, end: at + (end - start), messages });
     }
 }
 
@@ -359,10 +344,7 @@ mod tests {
     use crate::zmtp::frame;
     use proptest::prelude::*;
 
-    const V3: Framing = Framing::Zmtp {
-        protocol: Protocol::V3 { minor: 1 },
-        single: false,
-    };
+    const V3: Framing = Framing::Zmtp { protocol: Protocol::V3 { minor: 1 }, single: false };
 
     /// Parts and commands as (flags, body), however they were packed.
     fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
@@ -371,12 +353,7 @@ mod tests {
             match output {
                 Output::Part(m) => flat.push((u8::from(m.more()) * MORE, m.data().to_vec())),
                 Output::Command(m) => flat.push((COMMAND, m.data().to_vec())),
-                Output::Frames {
-                    chunk,
-                    at,
-                    end,
-                    messages,
-                } => {
+                Output::Frames { chunk, at, end, messages } => {
                     let mut rest = &chunk[at..end];
                     let mut ended = 0;
                     while let Some(h) = frame::parse(rest) {
@@ -460,11 +437,7 @@ mod tests {
             let mut wire = vec![frame::LONG];
             wire.extend_from_slice(&size.to_be_bytes());
             decoder.preload(&wire);
-            assert_eq!(
-                decoder.decode(1, &mut Vec::new()),
-                Err(Malformed::TooLarge),
-                "{size}"
-            );
+            assert_eq!(decoder.decode(1, &mut Vec::new()), Err(Malformed::TooLarge), "{size}");
         }
         let mut decoder = Decoder::new(V3, -1);
         let mut wire = vec![frame::LONG];

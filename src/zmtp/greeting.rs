@@ -100,11 +100,7 @@ impl Stage {
 impl Greeting {
     /// Before the first byte.
     pub fn new() -> Greeting {
-        Greeting {
-            received: [0; FULL_LEN],
-            len: 0,
-            stage: Stage::First,
-        }
+        Greeting { received: [0; FULL_LEN], len: 0, stage: Stage::First }
     }
 
     /// Appends what is said before the peer is heard.
@@ -185,9 +181,7 @@ impl Greeting {
             // Only the real 3.0 lacks what 3.1 brought; other majors are taken to be newer.
             Stage::Minor => {
                 let is_3_0 = self.received().ends_with(&[MAJOR, 0]);
-                Stage::Tail(Protocol::V3 {
-                    minor: if is_3_0 { 0 } else { 1 },
-                })
+                Stage::Tail(Protocol::V3 { minor: if is_3_0 { 0 } else { 1 } })
             }
             Stage::Tail(protocol) => Stage::Done(Progress::Done(protocol)),
             Stage::Done(_) => self.stage,
@@ -267,11 +261,7 @@ mod tests {
             (b"\xFF\0\0\0\0\0\0\0\x01\x7F\x01", 1),
         ] {
             let (lens, progress) = stages(&local(false), bytes);
-            assert_eq!(
-                (lens.last(), progress),
-                (Some(&sent), Progress::Refused),
-                "{bytes:x?}"
-            );
+            assert_eq!((lens.last(), progress), (Some(&sent), Progress::Refused), "{bytes:x?}");
         }
         let mut bytes = V3_1.to_vec();
         bytes.resize(64, 0);
@@ -289,10 +279,7 @@ mod tests {
         assert_eq!(greeting.mechanism(), None);
         let answer = greeting.input(&bytes, &local(true), &mut out);
         assert_eq!(answer, (64, Progress::Done(Protocol::V3 { minor: 1 })));
-        assert_eq!(
-            greeting.mechanism(),
-            Some(b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")
-        );
+        assert_eq!(greeting.mechanism(), Some(b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"));
         assert_eq!(greeting.input(&bytes, &local(true), &mut out).0, 0);
         assert_eq!(out.len(), 64);
     }

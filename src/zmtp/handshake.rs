@@ -110,19 +110,13 @@ pub struct HandshakeError {
 
 impl HandshakeError {
     pub(super) fn staying_open(failure: Failure) -> Self {
-        HandshakeError {
-            failure,
-            stays_open: true,
-        }
+        HandshakeError { failure, stays_open: true }
     }
 }
 
 impl From<Failure> for HandshakeError {
     fn from(failure: Failure) -> Self {
-        HandshakeError {
-            failure,
-            stays_open: false,
-        }
+        HandshakeError { failure, stays_open: false }
     }
 }
 
@@ -154,11 +148,7 @@ impl Handshake {
             return Err(Error::Invalid);
         }
         let mechanism = mechanism::create(&config)?;
-        Ok(Handshake {
-            config,
-            mechanism,
-            stage: Stage::Greeting(Greeting::new()),
-        })
+        Ok(Handshake { config, mechanism, stage: Stage::Greeting(Greeting::new()) })
     }
 
     /// Appends what is sent before anything was received.
@@ -172,10 +162,7 @@ impl Handshake {
     pub fn input(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Step, HandshakeError> {
         let mut rest = bytes;
         let status = self.run(&mut rest, out).map_err(|error| self.fail(error))?;
-        Ok(Step {
-            consumed: bytes.len() - rest.len(),
-            status,
-        })
+        Ok(Step { consumed: bytes.len() - rest.len(), status })
     }
 
     /// Delivers the answer to [`Status::Zap`].
@@ -187,8 +174,7 @@ impl Handshake {
         let Stage::Commands(protocol, _) = self.stage else {
             return Ok(Status::NeedMore);
         };
-        self.drive(protocol, Input::Zap(answer), out)
-            .map_err(|error| self.fail(error))
+        self.drive(protocol, Input::Zap(answer), out).map_err(|error| self.fail(error))
     }
 
     /// Whether the peer's greeting is complete, and with it the dialect known.
@@ -254,12 +240,8 @@ impl Handshake {
                 // Our signature was the header of this frame, and what passed for the peer's begins
                 // its own.
                 out.extend_from_slice(routing_id);
-                self.stage = Stage::RoutingId(
-                    protocol,
-                    Partial {
-                        bytes: greeting.received().to_vec(),
-                    },
-                );
+                self.stage =
+                    Stage::RoutingId(protocol, Partial { bytes: greeting.received().to_vec() });
             }
             Protocol::V1 { .. } | Protocol::V2 => {
                 protocol.push(out, 0, routing_id);
@@ -377,16 +359,8 @@ fn new_peer(protocol: Protocol, outcome: mechanism::Outcome) -> Peer {
         protocol,
         // Of several the last counts, as it always has on the wire; what applications are shown
         // is the first of each name.
-        routing_id: value(
-            properties
-                .iter()
-                .rfind(|(name, _)| name == metadata::IDENTITY),
-        ),
-        socket_type: value(
-            properties
-                .iter()
-                .find(|(name, _)| name == metadata::SOCKET_TYPE),
-        ),
+        routing_id: value(properties.iter().rfind(|(name, _)| name == metadata::IDENTITY)),
+        socket_type: value(properties.iter().find(|(name, _)| name == metadata::SOCKET_TYPE)),
         properties,
         grant: outcome.grant,
         framer: outcome.framer,

@@ -37,11 +37,7 @@ impl Heartbeat {
         let interval = millis(ivl_ms);
         Heartbeat {
             interval,
-            timeout: if timeout_ms < 0 {
-                interval
-            } else {
-                millis(timeout_ms)
-            },
+            timeout: if timeout_ms < 0 { interval } else { millis(timeout_ms) },
             ttl_tenths: u16::try_from(ttl_ms.max(0) / 100).unwrap_or(u16::MAX),
             next_ping: None,
             reply: Watch::default(),
@@ -75,8 +71,7 @@ impl Heartbeat {
         self.on_received(now);
         if ttl_tenths > 0 {
             // In 32 bits: the longest is 6,553,500 ms.
-            self.ttl
-                .start(now, Duration::from_millis(u64::from(ttl_tenths) * 100));
+            self.ttl.start(now, Duration::from_millis(u64::from(ttl_tenths) * 100));
         }
     }
 
@@ -103,11 +98,8 @@ impl Heartbeat {
 
     /// When to ask [`Self::on_timer`] next; `None`: not before something happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let watches = if self.paused {
-            [None, None]
-        } else {
-            [self.reply.deadline, self.ttl.deadline]
-        };
+        let watches =
+            if self.paused { [None, None] } else { [self.reply.deadline, self.ttl.deadline] };
         watches.into_iter().chain([self.next_ping]).flatten().min()
     }
 
@@ -216,10 +208,7 @@ mod tests {
             let (clock, mut heartbeat) = started(100, 0, timeout_ms);
             assert_eq!(heartbeat.on_timer(clock.at(100)), Action::SendPing);
             // Later PINGs do not move the end.
-            while let Some(due) = heartbeat
-                .next_deadline()
-                .filter(|due| *due < clock.at(expiry))
-            {
+            while let Some(due) = heartbeat.next_deadline().filter(|due| *due < clock.at(expiry)) {
                 assert_eq!(heartbeat.on_timer(due), Action::SendPing, "{timeout_ms}");
             }
             assert_eq!(heartbeat.next_deadline(), Some(clock.at(expiry)));
@@ -260,10 +249,7 @@ mod tests {
             heartbeat.on_ping(clock.at(0), ttl_tenths);
             let end = clock.at(u64::from(ttl_tenths) * 100);
             assert_eq!(heartbeat.next_deadline(), Some(end));
-            assert_eq!(
-                heartbeat.on_timer(end - Duration::from_millis(1)),
-                Action::None
-            );
+            assert_eq!(heartbeat.on_timer(end - Duration::from_millis(1)), Action::None);
             assert_eq!(heartbeat.on_timer(end), Action::Expired);
         }
         assert_eq!(Heartbeat::new(1, 6_553_599, -1).ttl_tenths(), u16::MAX);

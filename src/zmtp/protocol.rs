@@ -41,11 +41,7 @@ impl Protocol {
     /// Reads a frame header of this dialect; `None` while bytes of it are missing.
     #[inline]
     pub fn parse(self, buf: &[u8]) -> Option<frame::Header> {
-        if self.has_v1_frames() {
-            v1::parse(buf)
-        } else {
-            frame::parse(buf)
-        }
+        if self.has_v1_frames() { v1::parse(buf) } else { frame::parse(buf) }
     }
 
     /// Appends a frame header of this dialect for a body of `body_len` bytes.

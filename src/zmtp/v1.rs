@@ -19,30 +19,18 @@ pub fn parse(buf: &[u8]) -> Option<Header> {
     let [first, second, ..] = *buf else {
         // A length of 0 is wrong whatever follows, so it is not waited for.
         return match *buf {
-            [0] => Some(Header {
-                flags: 0,
-                header_len: 1,
-                body_len: u64::MAX,
-            }),
+            [0] => Some(Header { flags: 0, header_len: 1, body_len: u64::MAX }),
             _ => None,
         };
     };
     if first != 0xFF {
         let body_len = u64::from(first).wrapping_sub(1);
-        return Some(Header {
-            flags: second & MORE,
-            header_len: 2,
-            body_len,
-        });
+        return Some(Header { flags: second & MORE, header_len: 2, body_len });
     }
     let rest = buf.get(1..)?.first_chunk::<9>()?;
     let [length @ .., flags] = *rest;
     let body_len = u64::from_be_bytes(length).wrapping_sub(1);
-    Some(Header {
-        flags: flags & MORE,
-        header_len: 10,
-        body_len,
-    })
+    Some(Header { flags: flags & MORE, header_len: 10, body_len })
 }
 
 /// The header for a body of `body_len` bytes, and how many of the ten bytes it takes (2 or 10).
@@ -82,11 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn header(flags: u8, header_len: usize, body_len: u64) -> Option<Header> {
-        Some(Header {
-            flags,
-            header_len,
-            body_len,
-        })
+        Some(Header { flags, header_len, body_len })
     }
 
     #[test]
@@ -105,10 +89,7 @@ mod tests {
             (b"\0", header(0, 1, u64::MAX)),
             (b"\0\0", header(0, 2, u64::MAX)),
             (b"\xFF\0\0\0\0\0\0\0\0\0", header(0, 10, u64::MAX)),
-            (
-                b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0",
-                header(0, 10, u64::MAX - 1),
-            ),
+            (b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0", header(0, 10, u64::MAX - 1)),
         ];
         for (bytes, expected) in table {
             assert_eq!(parse(bytes), *expected, "{bytes:x?}");

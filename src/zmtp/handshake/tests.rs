@@ -30,19 +30,12 @@ fn config(socket_type: SocketType) -> Config {
 }
 
 fn named(socket_type: SocketType, routing_id: &[u8]) -> Config {
-    Config {
-        routing_id: routing_id.to_vec(),
-        ..config(socket_type)
-    }
+    Config { routing_id: routing_id.to_vec(), ..config(socket_type) }
 }
 
 fn in_domain(enforce: bool) -> Config {
     let zap_domain = b"global".to_vec();
-    Config {
-        zap_domain,
-        zap_enforce_domain: enforce,
-        ..named(SocketType::Pull, b"srv")
-    }
+    Config { zap_domain, zap_enforce_domain: enforce, ..named(SocketType::Pull, b"srv") }
 }
 
 fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> Vec<u8> {
@@ -83,12 +76,7 @@ struct Run {
 /// Feeds `pieces`, without any answer to a request for authentication.
 fn run(config: Config, pieces: &[&[u8]]) -> Run {
     let mut handshake = Handshake::new(Arc::new(config)).unwrap();
-    let mut run = Run {
-        sent: Vec::new(),
-        consumed: 0,
-        end: None,
-        peer: None,
-    };
+    let mut run = Run { sent: Vec::new(), consumed: 0, end: None, peer: None };
     handshake.start(&mut run.sent);
     for piece in pieces {
         let mut rest = *piece;
@@ -133,10 +121,7 @@ fn failure(config: Config, bytes: &[u8]) -> Failure {
 fn peer(config: Config, bytes: &[u8]) -> Peer {
     let mut handshake = Handshake::new(Arc::new(config)).unwrap();
     match handshake.input(bytes, &mut Vec::new()) {
-        Ok(Step {
-            status: Status::Done(peer),
-            ..
-        }) => *peer,
+        Ok(Step { status: Status::Done(peer), .. }) => *peer,
         other => panic!("{bytes:x?}: {other:?}"),
     }
 }
@@ -157,10 +142,7 @@ fn meet(a: Config, b: Config, cut: usize) -> [Result<Box<Peer>, HandshakeError>;
                 continue;
             }
             match ends[side].input(&bytes, &mut wires[side]) {
-                Ok(Step {
-                    consumed,
-                    status: Status::Done(peer),
-                }) => {
+                Ok(Step { consumed, status: Status::Done(peer) }) => {
                     assert_eq!(consumed, bytes.len());
                     results[side] = Some(Ok(peer));
                 }
@@ -175,21 +157,11 @@ fn meet(a: Config, b: Config, cut: usize) -> [Result<Box<Peer>, HandshakeError>;
 #[test]
 fn two_of_ours_agree() {
     for cut in [1, 7, 1000] {
-        let [a, b] = meet(
-            named(SocketType::Dealer, b"dea"),
-            named(SocketType::Router, b""),
-            cut,
-        );
+        let [a, b] = meet(named(SocketType::Dealer, b"dea"), named(SocketType::Router, b""), cut);
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.protocol, Protocol::V3 { minor: 1 });
-        assert_eq!(
-            (&a.socket_type[..], &a.routing_id[..]),
-            (&b"ROUTER"[..], &b""[..])
-        );
-        assert_eq!(
-            (&b.socket_type[..], &b.routing_id[..]),
-            (&b"DEALER"[..], &b"dea"[..])
-        );
+        assert_eq!((&a.socket_type[..], &a.routing_id[..]), (&b"ROUTER"[..], &b""[..]));
+        assert_eq!((&b.socket_type[..], &b.routing_id[..]), (&b"DEALER"[..], &b"dea"[..]));
         assert_eq!(a.properties[1], (b"Identity".to_vec(), Vec::new()));
         assert_eq!((a.framer, a.grant), (Framer::Plain, None));
     }
@@ -253,27 +225,17 @@ fn greeting_and_ready_are_sent_as_expected() {
     // A REP has a routing id for nobody, but its length is in the signature.
     let sent = run(named(SocketType::Rep, b"abc"), &[&greeted(b"")]).sent;
     assert_eq!(&sent[..11], b"\xFF\0\0\0\0\0\0\0\x04\x7F\x03");
-    assert_eq!(
-        &sent[64..],
-        b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03REP"
-    );
+    assert_eq!(&sent[64..], b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03REP");
 }
 
 #[test]
 fn own_properties_are_sorted_and_the_first_of_a_name_stays() {
     let metadata = [("X-b", "1"), ("X-a", "2"), ("X-b", "3")]
         .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let with = Config {
-        metadata: metadata.to_vec(),
-        ..named(SocketType::Req, b"i")
-    };
+    let with = Config { metadata: metadata.to_vec(), ..named(SocketType::Req, b"i") };
     let sent = run(with, &[&greeted(b"")]).sent;
-    let list = [
-        (&b"Socket-Type"[..], &b"REQ"[..]),
-        (b"Identity", b"i"),
-        (b"X-a", b"2"),
-        (b"X-b", b"1"),
-    ];
+    let list =
+        [(&b"Socket-Type"[..], &b"REQ"[..]), (b"Identity", b"i"), (b"X-a", b"2"), (b"X-b", b"1")];
     assert_eq!(sent[64..], ready(&list));
 }
 
@@ -281,16 +243,7 @@ fn own_properties_are_sorted_and_the_first_of_a_name_stays() {
 fn nothing_is_said_before_its_time() {
     let sent = |bytes: &[u8]| run(named(SocketType::Pull, b"abc"), &[bytes]).sent;
     let new = [&greeted(b"")[..], PUSH_READY].concat();
-    let lengths = [
-        (0, 10),
-        (1, 10),
-        (9, 10),
-        (10, 11),
-        (11, 64),
-        (12, 64),
-        (63, 64),
-        (64, 92),
-    ];
+    let lengths = [(0, 10), (1, 10), (9, 10), (10, 11), (11, 64), (12, 64), (63, 64), (64, 92)];
     for (received, expected) in lengths {
         assert_eq!(sent(&new[..received]).len(), expected, "after {received}");
     }
@@ -305,11 +258,7 @@ fn zmtp_3_0_is_told_from_later_ones() {
     for (major, minor, expected) in [(3, 0, 0), (3, 1, 1), (3, 9, 1), (2, 0, 1), (4, 0, 1)] {
         let bytes = [&greeting(major, minor, b"NULL"), PUSH_READY].concat();
         let protocol = peer(config(SocketType::Pull), &bytes).protocol;
-        assert_eq!(
-            protocol,
-            Protocol::V3 { minor: expected },
-            "{major}.{minor}"
-        );
+        assert_eq!(protocol, Protocol::V3 { minor: expected }, "{major}.{minor}");
     }
 }
 
@@ -321,10 +270,7 @@ fn zmtp_2_0_exchanges_routing_ids() {
     assert_eq!(run.consumed, bytes.len() - 3, "traffic is left alone");
     assert_eq!(run.peer, Some((Protocol::V2, b"abc".to_vec(), Vec::new())));
     // No check of types among old peers.
-    assert_eq!(
-        peer(config(SocketType::Pull), &bytes).protocol,
-        Protocol::V2
-    );
+    assert_eq!(peer(config(SocketType::Pull), &bytes).protocol, Protocol::V2);
 }
 
 #[test]
@@ -333,32 +279,18 @@ fn zmtp_1_0_with_a_signature() {
     let run = run(named(SocketType::Router, b"me"), &[&bytes]);
     assert_eq!(run.sent, b"\xFF\0\0\0\0\0\0\0\x03\x7F\x03\x06\x03\0me");
     assert_eq!(run.consumed, bytes.len() - 3);
-    assert_eq!(
-        run.peer,
-        Some((
-            Protocol::V1 { unversioned: false },
-            b"abc".to_vec(),
-            Vec::new()
-        ))
-    );
+    assert_eq!(run.peer, Some((Protocol::V1 { unversioned: false }, b"abc".to_vec(), Vec::new())));
 }
 
 #[test]
 fn zmtp_1_0_without_a_signature() {
     // The short and the long form of the first frame; traffic is left alone even where it came
     // within the first ten bytes.
-    for bytes in [
-        &b"\x04\0abc\x02\0x"[..],
-        b"\xFF\0\0\0\0\0\0\0\x04\0abc\x02\0x",
-    ] {
+    for bytes in [&b"\x04\0abc\x02\0x"[..], b"\xFF\0\0\0\0\0\0\0\x04\0abc\x02\0x"] {
         let run = run(named(SocketType::Router, b"me"), &[bytes]);
         assert_eq!(run.sent, b"\xFF\0\0\0\0\0\0\0\x03\x7Fme");
         assert_eq!(run.consumed, bytes.len() - 3);
-        let expected = (
-            Protocol::V1 { unversioned: true },
-            b"abc".to_vec(),
-            Vec::new(),
-        );
+        let expected = (Protocol::V1 { unversioned: true }, b"abc".to_vec(), Vec::new());
         assert_eq!(run.peer, Some(expected));
     }
     assert!(peer(config(SocketType::XPub), b"\x01\0").assume_subscribed_to_all());
@@ -371,21 +303,14 @@ fn security_refuses_old_peers() {
     let v2 = [SIGNATURE, b"\x01"].concat();
     let v1 = [SIGNATURE, b"\0"].concat();
     for bytes in [&v2[..], &v1, b"\x01\0", b"G", b"\xFF\0\0\0\0\0\0\0\x01\0"] {
-        assert_eq!(
-            failure(in_domain(false), bytes),
-            Failure::Silent,
-            "{bytes:x?}"
-        );
+        assert_eq!(failure(in_domain(false), bytes), Failure::Silent, "{bytes:x?}");
     }
 }
 
 #[test]
 fn what_is_not_built_is_not_pretended() {
     let with = |mechanism| {
-        let config = Config {
-            mechanism,
-            ..config(SocketType::Pull)
-        };
+        let config = Config { mechanism, ..config(SocketType::Pull) };
         Handshake::new(Arc::new(config)).err()
     };
     for mechanism in [ZMQ_PLAIN, ZMQ_CURVE, ZMQ_GSSAPI] {
@@ -395,10 +320,7 @@ fn what_is_not_built_is_not_pretended() {
     assert_eq!(with(-1), Some(Error::Invalid));
     assert!(Handshake::new(Arc::new(config(SocketType::Stream))).is_err());
     let metadata = vec![(vec![b'x'; 256], Vec::new())];
-    let long = Config {
-        metadata,
-        ..config(SocketType::Pull)
-    };
+    let long = Config { metadata, ..config(SocketType::Pull) };
     assert_eq!(Handshake::new(Arc::new(long)).err(), Some(Error::Invalid));
 }
 
@@ -420,85 +342,26 @@ fn malformed_input_fails_as_the_monitor_expects() {
         ("no such type", type_of(b"push"), Failure::Silent),
         ("trailing byte", with_tail, Failure::Silent),
         ("name cut", command(b"\x05READY\x09abc"), Failure::Silent),
-        (
-            "value length cut",
-            command(b"\x05READY\x01a\0\0\0"),
-            Failure::Silent,
-        ),
-        (
-            "value cut",
-            command(b"\x05READY\x01a\0\0\0\x02b"),
-            Failure::Silent,
-        ),
-        (
-            "value of 4 GiB",
-            command(b"\x05READY\x01a\xFF\xFF\xFF\xFFb"),
-            Failure::Silent,
-        ),
-        (
-            "refused 300",
-            command(b"\x05ERROR\x03300"),
-            Failure::Auth(300),
-        ),
-        (
-            "refused 400",
-            command(b"\x05ERROR\x03400"),
-            Failure::Auth(400),
-        ),
-        (
-            "refused 500",
-            command(b"\x05ERROR\x03500"),
-            Failure::Auth(500),
-        ),
-        (
-            "refused, bytes after the reason",
-            command(b"\x05ERROR\x03400xx"),
-            Failure::Auth(400),
-        ),
-        (
-            "refused otherwise",
-            command(b"\x05ERROR\x044000"),
-            Failure::Silent,
-        ),
-        (
-            "refused without a reason",
-            command(b"\x05ERROR\0"),
-            Failure::Silent,
-        ),
+        ("value length cut", command(b"\x05READY\x01a\0\0\0"), Failure::Silent),
+        ("value cut", command(b"\x05READY\x01a\0\0\0\x02b"), Failure::Silent),
+        ("value of 4 GiB", command(b"\x05READY\x01a\xFF\xFF\xFF\xFFb"), Failure::Silent),
+        ("refused 300", command(b"\x05ERROR\x03300"), Failure::Auth(300)),
+        ("refused 400", command(b"\x05ERROR\x03400"), Failure::Auth(400)),
+        ("refused 500", command(b"\x05ERROR\x03500"), Failure::Auth(500)),
+        ("refused, bytes after the reason", command(b"\x05ERROR\x03400xx"), Failure::Auth(400)),
+        ("refused otherwise", command(b"\x05ERROR\x044000"), Failure::Silent),
+        ("refused without a reason", command(b"\x05ERROR\0"), Failure::Silent),
         ("no reason field", command(b"\x05ERROR"), bad_error),
-        (
-            "reason beyond the body",
-            command(b"\x05ERROR\x09400"),
-            bad_error,
-        ),
+        ("reason beyond the body", command(b"\x05ERROR\x09400"), bad_error),
         ("2^63", b"\x06\x80\0\0\0\0\0\0\0".to_vec(), Failure::Silent),
-        (
-            "2^64-1",
-            b"\x06\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF".to_vec(),
-            Failure::Silent,
-        ),
-        (
-            "64 KiB and a byte",
-            b"\x06\0\0\0\0\0\x01\0\x01".to_vec(),
-            Failure::Silent,
-        ),
+        ("2^64-1", b"\x06\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF".to_vec(), Failure::Silent),
+        ("64 KiB and a byte", b"\x06\0\0\0\0\0\x01\0\x01".to_vec(), Failure::Silent),
     ];
     for (name, bytes, expected) in table {
-        assert_eq!(
-            failure(config(SocketType::Pull), &greeted(&bytes)),
-            expected,
-            "{name}"
-        );
+        assert_eq!(failure(config(SocketType::Pull), &greeted(&bytes)), expected, "{name}");
     }
-    for mechanism in [
-        &b"PLAIN"[..],
-        b"CURVE",
-        b"",
-        b"NUL",
-        b"NULLX",
-        b"NULL\0\0\0\0\0\0x",
-        b"null",
-    ] {
+    for mechanism in [&b"PLAIN"[..], b"CURVE", b"", b"NUL", b"NULLX", b"NULL\0\0\0\0\0\0x", b"null"]
+    {
         let mismatch = protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH);
         let bytes = greeting(3, 1, mechanism);
         let run = run(config(SocketType::Pull), &[&bytes]);
@@ -514,14 +377,7 @@ fn lenient_where_the_field_is() {
     let other_case = ready(&[(b"socket-type", b"PUB")]);
     let no_name = ready(&[(b"Socket-Type", b"PUSH"), (b"", b"x")]);
     let long = [b"\x06\0\0\0\0\0\0\0", &PUSH_READY[1..]].concat();
-    for bytes in [
-        &as_data[..],
-        &no_type,
-        &other_case,
-        &no_name,
-        &long,
-        &command(b"\x05READY"),
-    ] {
+    for bytes in [&as_data[..], &no_type, &other_case, &no_name, &long, &command(b"\x05READY")] {
         let run = run(config(SocketType::Pull), &[&greeted(bytes)]);
         assert!(matches!(run.end, Some(Ok(_))), "{bytes:x?}");
     }
@@ -532,11 +388,7 @@ fn lenient_where_the_field_is() {
     bytes[32..64].fill(0xCD);
     assert_eq!(peer(config(SocketType::Pull), &bytes).socket_type, b"PUSH");
 
-    let twice = ready(&[
-        (b"Socket-Type", b"DEALER"),
-        (b"Identity", b"a"),
-        (b"Identity", b"b"),
-    ]);
+    let twice = ready(&[(b"Socket-Type", b"DEALER"), (b"Identity", b"a"), (b"Identity", b"b")]);
     let peer = peer(config(SocketType::Router), &greeted(&twice));
     assert_eq!(peer.routing_id, b"b");
     assert_eq!(peer.properties.len(), 3);
@@ -544,20 +396,14 @@ fn lenient_where_the_field_is() {
 
 #[test]
 fn the_message_limit_holds_for_handshakes_too() {
-    let limited = |max_msg_size| Config {
-        max_msg_size,
-        ..config(SocketType::Pull)
-    };
+    let limited = |max_msg_size| Config { max_msg_size, ..config(SocketType::Pull) };
     assert_eq!(failure(limited(25), &greeted(PUSH_READY)), Failure::Silent);
     assert_eq!(failure(limited(0), &greeted(b"\x04\x01")), Failure::Silent);
     assert_eq!(peer(limited(26), &greeted(PUSH_READY)).socket_type, b"PUSH");
     let old = [SIGNATURE, b"\x01\x08\0\x05"].concat();
     assert_eq!(failure(limited(3), &old), Failure::Silent);
     // A frame of ZMTP 1.0 counts at least its flags byte.
-    assert_eq!(
-        failure(limited(-1), &[SIGNATURE, b"\0\x08\0"].concat()),
-        Failure::Silent
-    );
+    assert_eq!(failure(limited(-1), &[SIGNATURE, b"\0\x08\0"].concat()), Failure::Silent);
     assert_eq!(failure(limited(-1), b"\0"), Failure::Silent);
     let huge = b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0";
     assert_eq!(failure(limited(-1), huge), Failure::Silent);
@@ -570,17 +416,10 @@ fn memory_grows_with_what_came_only() {
     let filled = partial.fill(Protocol::V2, &mut rest, -1);
     assert_eq!(filled, Ok(None));
     assert!(rest.is_empty());
-    assert!(
-        partial.bytes.capacity() < 64,
-        "{}",
-        partial.bytes.capacity()
-    );
+    assert!(partial.bytes.capacity() < 64, "{}", partial.bytes.capacity());
     let mut partial = Partial::default();
     let mut rest: &[u8] = b"\x06\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFFabc";
-    assert_eq!(
-        partial.fill(Protocol::V2, &mut rest, i64::MAX),
-        Err(Failure::Silent.into())
-    );
+    assert_eq!(partial.fill(Protocol::V2, &mut rest, i64::MAX), Err(Failure::Silent.into()));
     assert!(partial.bytes.capacity() < 64);
 }
 
@@ -598,13 +437,7 @@ fn an_end_is_final() {
     handshake.input(&greeted(PUSH_READY), &mut out).unwrap();
     let sent = out.len();
     let step = handshake.input(PUSH_READY, &mut out).unwrap();
-    assert!(matches!(
-        step,
-        Step {
-            consumed: 0,
-            status: Status::NeedMore
-        }
-    ));
+    assert!(matches!(step, Step { consumed: 0, status: Status::NeedMore }));
     assert_eq!(out.len(), sent);
 }
 

@@ -121,8 +121,7 @@ fn push_properties(config: &Config, out: &mut Vec<u8>) -> Result<(), Error> {
     // A stable sort: of two with one name the one set first is kept.
     own.sort_by(|a, b| a.0.cmp(&b.0));
     own.dedup_by(|later, earlier| later.0 == earlier.0);
-    own.into_iter()
-        .try_for_each(|(name, value)| push(out, name, value))
+    own.into_iter().try_for_each(|(name, value)| push(out, name, value))
 }
 
 /// Takes the peer's properties apart and checks that its type may talk to ours. `None`: malformed,

@@ -117,9 +117,7 @@ fn granted(
     let frames = match answer {
         ZapAnswer::Reply(frames) => frames,
         ZapAnswer::NoHandler if enforce_domain => {
-            return Err(HandshakeError::staying_open(Failure::NoDetail(
-                Error::Fault.errno(),
-            )));
+            return Err(HandshakeError::staying_open(Failure::NoDetail(Error::Fault.errno())));
         }
         ZapAnswer::NoHandler => return Ok(None),
     };

@@ -30,19 +30,9 @@ pub struct ZapRequest {
 impl ZapRequest {
     /// The frames to send, empty delimiter first. `address` is the peer's, which is not known here.
     pub fn frames(&self, address: &[u8]) -> Vec<Vec<u8>> {
-        let head: [&[u8]; 7] = [
-            b"",
-            VERSION,
-            REQUEST_ID,
-            &self.domain,
-            address,
-            &self.routing_id,
-            self.mechanism,
-        ];
-        head.into_iter()
-            .map(<[u8]>::to_vec)
-            .chain(self.credentials.iter().cloned())
-            .collect()
+        let head: [&[u8]; 7] =
+            [b"", VERSION, REQUEST_ID, &self.domain, address, &self.routing_id, self.mechanism];
+        head.into_iter().map(<[u8]>::to_vec).chain(self.credentials.iter().cloned()).collect()
     }
 }
 
@@ -99,10 +89,7 @@ impl ZapReply {
             metadata::parse(list).ok_or(ZMQ_PROTOCOL_ERROR_ZAP_INVALID_METADATA as u32)?;
         Ok(match denied {
             Some(code) => ZapReply::Denied(code),
-            None => ZapReply::Granted(ZapGrant {
-                user_id: user_id.to_vec(),
-                properties,
-            }),
+            None => ZapReply::Granted(ZapGrant { user_id: user_id.to_vec(), properties }),
         })
     }
 }

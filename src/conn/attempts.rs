@@ -1,0 +1,180 @@
+//! How a connecter gets its stream: resolving, connecting, the proxy, waiting for the next attempt.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockAddr;
+
+use super::session::{Kind, Phase, Session, fd_value, write_some};
+use super::worker::{Command, Context};
+use crate::base::constants as c;
+use crate::reactor::Interest;
+use crate::sys::receive_append;
+use crate::transport::{Dial, Progress, Stream};
+
+impl Session {
+    pub(super) fn attempt(&mut self, context: &mut Context<'_>) -> bool {
+        let Kind::Dialing(dialing) = &self.kind else { return false };
+        match dialing.dial.resolve_now(&self.shared.options) {
+            Some(addresses) => self.start(addresses, context),
+            None => {
+                self.phase = Phase::Resolving;
+                let (dial, options) = (dialing.dial.clone(), self.shared.options.clone());
+                let (worker, key) = (context.worker.clone(), self.connection.key());
+                let asked = std::thread::Builder::new().name("ZMQbg/DNS".into()).spawn(move || {
+                    crate::sys::thread::block_all_signals();
+                    worker.send(Command::Resolved(key, dial.resolve(&options)));
+                });
+                match asked {
+                    Ok(_) => true,
+                    Err(error) => self.start(Err(error), context),
+                }
+            }
+        }
+    }
+
+    pub(super) fn start(
+        &mut self,
+        addresses: io::Result<Vec<SockAddr>>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let Kind::Dialing(dialing) = &self.kind else { return false };
+        let first = match addresses.map(|list| list.into_iter().next()) {
+            Ok(Some(first)) => first,
+            Ok(None) | Err(_) => return self.retry(context),
+        };
+        match dialing.dial.start(&first, &self.shared.options) {
+            Err(failure) => {
+                if let Some(fd) = failure.opened_fd {
+                    self.tell(c::ZMQ_EVENT_CLOSED, fd as u64, None);
+                }
+                self.refused(failure.error.raw_os_error(), context)
+            }
+            Ok(started) => {
+                let stream = Arc::new(started.stream);
+                if !started.pending {
+                    return self.reached(stream, context);
+                }
+                self.tell(c::ZMQ_EVENT_CONNECT_DELAYED, libc::EINPROGRESS as u64, None);
+                let limit = u64::try_from(self.shared.options.connect_timeout_ms).unwrap_or(0);
+                let deadline = (limit > 0 && dialing.dial.has_connect_timeout())
+                    .then(|| context.now + Duration::from_millis(limit));
+                if let Some(deadline) = deadline {
+                    context.timers.schedule(deadline, self.connection.key());
+                }
+                self.watch(&stream, Interest { read: false, write: true });
+                self.phase = Phase::Connecting { stream, deadline };
+                true
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, context: &mut Context<'_>) -> bool {
+        let Phase::Connecting { stream, .. } = &self.phase else { return true };
+        let stream = stream.clone();
+        let Kind::Dialing(dialing) = &self.kind else { return true };
+        match dialing.dial.finish(&stream, &self.shared.options) {
+            Ok(()) => self.reached(stream, context),
+            Err(error) => {
+                drop(stream);
+                self.attempt_failed(error.raw_os_error().unwrap_or(libc::EIO), context)
+            }
+        }
+    }
+
+    /// The attempt under way has failed before there was a connection.
+    pub(super) fn attempt_failed(&mut self, errno: i32, context: &mut Context<'_>) -> bool {
+        self.connection.gate.lock().registration.clear();
+        if let Phase::Connecting { stream, .. } | Phase::Socks { stream, .. } = &self.phase {
+            let fd = fd_value(stream);
+            self.phase = Phase::Over;
+            self.tell(c::ZMQ_EVENT_CLOSED, fd, None);
+        }
+        self.refused(Some(errno), context)
+    }
+
+    pub(super) fn refused(&mut self, errno: Option<i32>, context: &mut Context<'_>) -> bool {
+        let stop = self.shared.options.reconnect_stop & c::ZMQ_RECONNECT_STOP_CONN_REFUSED != 0;
+        let tcp = matches!(&self.kind, Kind::Dialing(d) if matches!(d.dial, Dial::Tcp { proxy: None, .. }));
+        if stop && tcp && errno == Some(libc::ECONNREFUSED) {
+            return self.give_up();
+        }
+        self.retry(context)
+    }
+
+    /// The stream to the peer, or to the proxy, stands.
+    pub(super) fn reached(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
+        let socks = match &self.kind {
+            Kind::Dialing(dialing) => dialing.dial.socks(),
+            Kind::Accepted { .. } => None,
+        };
+        let Some(mut socks) = socks else { return self.established(stream, Vec::new(), context) };
+        let mut output = Vec::new();
+        socks.start(&mut output);
+        self.watch(&stream, Interest { read: true, write: false });
+        self.phase = Phase::Socks { stream, socks: Box::new(socks), output, input: Vec::new() };
+        self.talk_socks(context)
+    }
+
+    pub(super) fn talk_socks(&mut self, context: &mut Context<'_>) -> bool {
+        let Phase::Socks { stream, socks, output, input } = &mut self.phase else { return true };
+        let stream = stream.clone();
+        let progress = loop {
+            if let Err(errno) = write_some(&stream, output) {
+                break Err(errno);
+            }
+            input.reserve(512);
+            match receive_append(&*stream, input) {
+                Ok(0) => break Err(libc::EPIPE),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
+                Err(error) => break Err(error.raw_os_error().unwrap_or(libc::EIO)),
+            }
+            match socks.input(input, output) {
+                Ok(Progress::NeedMore) => input.clear(),
+                // The peer behind the proxy may have spoken already.
+                Ok(Progress::Done { consumed }) => break Ok(Some(input.split_off(consumed))),
+                Err(_) => break Err(libc::EPROTO),
+            }
+        };
+        match progress {
+            Ok(Some(early)) => self.established(stream, early, context),
+            Ok(None) => {
+                let write = !output.is_empty();
+                self.watch(&stream, Interest { read: true, write });
+                true
+            }
+            Err(errno) => self.attempt_failed(errno, context),
+        }
+    }
+
+    /// Waits and tries again, unless the options forbid it.
+    pub(super) fn retry(&mut self, context: &mut Context<'_>) -> bool {
+        let Kind::Dialing(dialing) = &mut self.kind else { return false };
+        let (base, max) = (
+            u64::try_from(self.shared.options.reconnect_ivl_ms).unwrap_or(0),
+            u64::try_from(self.shared.options.reconnect_ivl_max_ms).unwrap_or(0),
+        );
+        if base == 0 {
+            // Never again; the endpoint stays until the socket gives it up.
+            self.phase = Phase::Over;
+            return true;
+        }
+        let interval = if max == 0 {
+            base + fastrand::u64(..base)
+        } else {
+            let grown = match dialing.last_interval_ms {
+                0 => base,
+                last => last.saturating_mul(2),
+            };
+            grown.min(max)
+        };
+        dialing.last_interval_ms = interval;
+        let until = context.now + Duration::from_millis(interval);
+        self.phase = Phase::Waiting(until);
+        context.timers.schedule(until, self.connection.key());
+        self.tell(c::ZMQ_EVENT_CONNECT_RETRIED, interval, None);
+        true
+    }
+}

@@ -1,0 +1,165 @@
+//! An established connection as its I/O thread sees it: presenting the peer to the socket, heartbeats.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::connection::Loss;
+use super::session::{Kind, Phase, Session, pipe_of};
+use super::worker::Context;
+use crate::base::constants as c;
+use crate::message::{Metadata, Msg};
+use crate::pipe::wire::Item;
+use crate::pipe::{Identity, NewPipe, Urgency};
+use crate::transport::Stream;
+use crate::zmtp::command;
+use crate::zmtp::decoder::Framing;
+use crate::zmtp::handshake::Peer;
+use crate::zmtp::heartbeat::{Action, Heartbeat};
+
+impl Session {
+    pub(super) fn open(
+        &mut self,
+        stream: Arc<Stream>,
+        peer: Peer,
+        early: &[u8],
+        unsent: Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let protocol = peer.protocol;
+        let identity = Identity {
+            metadata: Some(self.metadata(&stream, &peer)),
+            subscribe_to_all: peer.assume_subscribed_to_all(),
+            routing_id: peer.routing_id,
+        };
+        let framing = Framing::Zmtp { protocol, single: protocol.has_v1_frames() };
+        let mut heartbeat = None;
+        if protocol.has_commands() {
+            self.tell(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0, Some(&stream));
+            let o = &self.shared.options;
+            let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
+            let mut beats = Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms);
+            beats.on_established(context.now);
+            heartbeat = Some(beats);
+        }
+        if !unsent.is_empty() {
+            self.connection.wire.send.lock().push_raw_front(unsent);
+        }
+        self.go(stream, framing, early, identity, heartbeat, context)
+    }
+
+    pub(super) fn open_raw(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
+        let mut metadata = Metadata::new(stream.as_raw_fd());
+        if let Some(address) = self.peer_address(&stream) {
+            metadata.push(b"Peer-Address", address.as_bytes());
+        }
+        let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
+        self.go(stream, Framing::Raw, &[], identity, None, context)
+    }
+
+    pub(super) fn go(
+        &mut self,
+        stream: Arc<Stream>,
+        framing: Framing,
+        early: &[u8],
+        identity: Identity,
+        heartbeat: Option<Heartbeat>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
+            return self.finish();
+        }
+        self.connection.gate.lock().registration.set_source(stream.clone());
+        // The socket hears who the peer is before it can read anything from it.
+        if self.attached {
+            self.connection.wire.identified(identity);
+        } else {
+            self.attached = true;
+            self.shared.owner.attach(NewPipe {
+                pipe: pipe_of(&self.connection),
+                identity: Some(identity),
+                endpoint: self.shared.endpoint,
+                initiator: matches!(self.kind, Kind::Dialing(_)),
+            });
+        }
+        self.notify(c::ZMQ_NOTIFY_CONNECT);
+        self.phase = Phase::Open { stream: stream.clone(), heartbeat };
+        self.connection.open(&stream, framing, early);
+        self.connection.read(false);
+        self.connection.flush_out(Urgency::Now);
+        self.plan_heartbeat(context);
+        self.settle(context)
+    }
+
+    /// Shows the socket the beginning or end of the connection, where its type wants to see it.
+    pub(super) fn notify(&self, what: i32) {
+        if self.shared.style.notifies & what != 0 {
+            let mut empty = vec![Item::Message(Msg::new())];
+            self.connection.wire.received(&mut empty, 1, false);
+        }
+    }
+
+    pub(super) fn metadata(&self, stream: &Stream, peer: &Peer) -> Arc<Metadata> {
+        let mut metadata = Metadata::new(stream.as_raw_fd());
+        if let Some(address) = self.peer_address(stream) {
+            metadata.push(b"Peer-Address", address.as_bytes());
+        }
+        if let Some(grant) = &peer.grant {
+            metadata.push(b"User-Id", &grant.user_id);
+            for (name, value) in &grant.properties {
+                metadata.push(name, value);
+            }
+        }
+        for (name, value) in &peer.properties {
+            metadata.push(name, value);
+        }
+        Arc::new(metadata)
+    }
+
+    pub(super) fn peer_address(&self, stream: &Stream) -> Option<String> {
+        match &self.kind {
+            Kind::Accepted { peer_address, .. } => peer_address.clone(),
+            Kind::Dialing(_) => stream.peer_address(),
+        }
+    }
+
+    pub(super) fn plan_heartbeat(&self, context: &mut Context<'_>) {
+        if let Phase::Open { heartbeat: Some(heartbeat), .. } = &self.phase {
+            if let Some(deadline) = heartbeat.next_deadline() {
+                context.timers.schedule(deadline, self.connection.key());
+            }
+        }
+    }
+
+    pub(super) fn beat(&mut self, context: &mut Context<'_>) -> bool {
+        let Phase::Open { heartbeat: Some(heartbeat), .. } = &mut self.phase else { return true };
+        let connection = &self.connection;
+        // What the kernel holds counts as heard; while our own application does not read, nothing can
+        // be said about the peer.
+        connection.read(false);
+        if connection.heard.swap(false, Ordering::Relaxed) {
+            heartbeat.on_received(context.now);
+        }
+        match connection.ping_ttl.swap(0, Ordering::Relaxed) {
+            0 => {}
+            ttl => heartbeat.on_ping(context.now, u16::try_from(ttl - 1).unwrap_or(u16::MAX)),
+        }
+        if connection.gate.lock().paused {
+            heartbeat.pause(context.now);
+        } else {
+            heartbeat.resume(context.now);
+        }
+        match heartbeat.on_timer(context.now) {
+            Action::Expired => return self.lost(Loss::Broken(libc::ETIMEDOUT), context),
+            Action::SendPing => {
+                let mut ping = Vec::new();
+                command::push_ping(&mut ping, heartbeat.ttl_tenths());
+                connection.wire.send.lock().push_raw(ping);
+                connection.flush_out(Urgency::Now);
+            }
+            Action::None => {}
+        }
+        self.plan_heartbeat(context);
+        true
+    }
+}
