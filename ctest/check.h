@@ -5,6 +5,9 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #ifndef ZMQ_BUILD_DRAFT_API
 #define ZMQ_BUILD_DRAFT_API 1
 #endif
@@ -16,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/uio.h>
 #include <zmq.h>
 
 #define HELPER __attribute__ ((unused)) static
@@ -160,16 +164,24 @@ HELPER void *connected (void *context, int type, const char *endpoint)
     return socket;
 }
 
-/* Two sockets over inproc, tcp or ipc; the first binds. */
+__attribute__ ((unused)) static const char *const transports[] = {"inproc", "tcp", "ipc"};
+enum { TRANSPORTS = 3 };
+
+/* An address that nobody uses yet, to bind to. */
+HELPER const char *address_on (const char *transport)
+{
+    static char name[8][64];
+    static int number;
+    if (strcmp (transport, "inproc"))
+        return strcmp (transport, "tcp") ? "ipc://*" : "tcp://127.0.0.1:*";
+    snprintf (name[number % 8], sizeof name[0], "inproc://number-%d", number);
+    return name[number++ % 8];
+}
+
+/* Two sockets; the first binds. */
 HELPER void pair_of (void *context, const char *transport, int binds, int connects, void **one, void **other)
 {
-    char endpoint[64];
-    static int number;
-    if (!strcmp (transport, "inproc"))
-        snprintf (endpoint, sizeof endpoint, "inproc://pair-%d", number++);
-    else
-        snprintf (endpoint, sizeof endpoint, "%s", strcmp (transport, "tcp") ? "ipc://*" : "tcp://127.0.0.1:*");
-    *one = bound (context, binds, endpoint);
+    *one = bound (context, binds, address_on (transport));
     *other = connected (context, connects, last_endpoint (*one));
 }
 

@@ -224,10 +224,9 @@ TEST (constant_data)
 
 TEST (foreign_data_is_released_after_sending)
 {
-    static const char *transports[] = {"inproc", "tcp", "ipc"};
     static const size_t sizes[] = {0, 1, 33, 34, 100000};
     size_t i, k;
-    for (i = 0; i < 3; i++)
+    for (i = 0; i < TRANSPORTS; i++)
         for (k = 0; k < sizeof sizes / sizeof *sizes; k++) {
             void *context = zmq_ctx_new (), *from, *to;
             char *data = (char *) calloc (1, sizes[k] + 1);

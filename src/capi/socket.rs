@@ -180,7 +180,7 @@ pub unsafe extern "C" fn zmq_recv(
     guard::call(-1, || {
         // Received in place: a message that comes as part of a result is moved once more.
         let mut msg = Msg::new();
-        let size = socket::lookup(ptr::handle(s))?.recv_into(&mut msg, flags)?;
+        let size = socket::lookup(ptr::handle(s))?.recv_bytes(&mut msg, flags)?;
         // SAFETY: the same promise.
         unsafe { ptr::copy_out(msg.data(), buf, len) }?;
         Ok(ptr::length(size))

@@ -163,7 +163,8 @@ impl Session {
                 if ready.writable {
                     self.connection.unblock();
                 }
-                if ready.readable {
+                // An event from before a caller took the connection over is the caller's.
+                if ready.readable && !self.connection.gate.lock().taken {
                     self.connection.read(false);
                 }
                 self.settle(context)
@@ -394,6 +395,7 @@ fn part(stream: &Stream) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::receive_append;
 
     #[test]
     fn output_is_written_in_order_until_the_kernel_is_full() {

@@ -71,6 +71,12 @@ impl Msg {
         self.set_flag(ROUTING_ID_FRAME, on);
     }
 
+    /// Empties the part.
+    #[inline]
+    pub fn clear(&mut self) {
+        *self = Msg::new();
+    }
+
     /// Takes the part out and leaves an empty one.
     #[inline]
     pub fn take(&mut self) -> Msg {

@@ -55,17 +55,14 @@ impl LoadBalancer {
         }
         while let Some(id) = self.ring.current() {
             if let Some(pipe) = pipes.get(id) {
-                match pipe.write(msg.take()) {
-                    Ok(()) => {
-                        if more {
-                            self.writing = Writing::Current;
-                        } else {
-                            pipe.flush();
-                            self.ring.advance();
-                        }
-                        return Ok(Some(id));
+                if pipe.send(msg) {
+                    if more {
+                        self.writing = Writing::Current;
+                    } else {
+                        pipe.flush();
+                        self.ring.advance();
                     }
-                    Err(back) => *msg = back,
+                    return Ok(Some(id));
                 }
             }
             self.ring.deactivate_current();

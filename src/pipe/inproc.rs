@@ -226,33 +226,33 @@ impl End {
     }
 
     #[inline]
-    pub(super) fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+    pub(super) fn send(&mut self, msg: &mut Msg) -> bool {
         if let Some(latest) = &self.out_state.latest {
             if self.closed || self.out_state.reader_gone.load(Ordering::Relaxed) {
-                return Err(msg);
+                return false;
             }
-            *latest.message.lock() = Some(msg);
-            return Ok(());
+            *latest.message.lock() = Some(msg.take());
+            return true;
         }
         if self.stage.is_empty() {
             if !self.check_write() {
-                return Err(msg);
+                return false;
             }
             if !msg.more() {
-                self.out.push(msg);
+                self.out.push(msg.take());
                 self.written += 1;
-                return Ok(());
+                return true;
             }
         }
         let last = !msg.more();
-        self.stage.push(msg);
+        self.stage.push(msg.take());
         if last {
             for part in self.stage.drain(..) {
                 self.out.push(part);
             }
             self.written += 1;
         }
-        Ok(())
+        true
     }
 
     pub(super) fn write_control(&mut self, msg: Msg) {
@@ -320,7 +320,7 @@ mod tests {
 
     fn fill(end: &mut End) -> usize {
         let mut count = 0;
-        while end.write(numbered(count as u8)).is_ok() {
+        while end.send(&mut numbered(count as u8)) {
             end.flush();
             count += 1;
         }
@@ -368,11 +368,11 @@ mod tests {
         b.set_marks(10, 10);
         let mut first = numbered(1);
         first.set_more(true);
-        assert!(a.write(first.share().expect("small")).is_ok());
+        assert!(a.send(&mut first.share().expect("small")));
         a.flush();
         assert!(!b.check_read());
         a.rollback();
-        assert!(a.write(first).is_ok() && a.write(numbered(2)).is_ok());
+        assert!(a.send(&mut first) && a.send(&mut numbered(2)));
         a.flush();
         assert!(b.check_read());
         assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![1]));
@@ -385,11 +385,11 @@ mod tests {
         let (mut a, mut b) = pair(false);
         a.set_marks(10, 10);
         b.set_marks(10, 10);
-        assert!(a.write(numbered(9)).is_ok());
+        assert!(a.send(&mut numbered(9)));
         drop(a);
         assert!(b.ended() && b.check_read());
         assert!(b.read().is_some() && !b.check_read());
-        assert!(b.write(numbered(1)).is_err());
+        assert!(!b.send(&mut numbered(1)));
     }
 
     #[test]
@@ -398,7 +398,7 @@ mod tests {
         a.set_marks(1, 1);
         b.set_marks(1, 1);
         for n in 0..5 {
-            assert!(a.write(numbered(n)).is_ok());
+            assert!(a.send(&mut numbered(n)));
             a.flush();
         }
         assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![4]));

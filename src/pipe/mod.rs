@@ -176,7 +176,7 @@ impl Pipe {
             End::Inproc(end) => end.read(),
             End::Wire(end) => {
                 let mut msg = end.read()?;
-                if self.metadata.is_some() {
+                if self.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
                     msg.set_metadata(self.metadata.clone());
                 }
                 Some(msg)
@@ -197,13 +197,19 @@ impl Pipe {
     /// Appends a part; the mark is checked at the first part of a message only. Gives the part back when
     /// the pipe is full or over.
     #[inline]
-    pub fn write(&mut self, msg: Msg) -> Result<(), Msg> {
+    pub fn write(&mut self, mut msg: Msg) -> Result<(), Msg> {
+        if self.send(&mut msg) { Ok(()) } else { Err(msg) }
+    }
+
+    /// As [`Pipe::write`], in place: a part that was taken is left empty.
+    #[inline]
+    pub fn send(&mut self, msg: &mut Msg) -> bool {
         if self.terminated {
-            return Err(msg);
+            return false;
         }
         match &mut self.end {
-            End::Inproc(end) => end.write(msg),
-            End::Wire(end) => end.write(msg, self.mood.hurried.load(Ordering::Relaxed)),
+            End::Inproc(end) => end.send(msg),
+            End::Wire(end) => end.send(msg, self.mood.hurried.load(Ordering::Relaxed)),
         }
     }
 
@@ -366,6 +372,8 @@ struct Mood {
     sweep: AtomicBool,
     /// The call under way must not wait, so in a burst it leaves the writing to the I/O thread.
     hurried: AtomicBool,
+    /// The call under way cannot show metadata to its caller.
+    bare: AtomicBool,
 }
 
 /// The pipes of one socket.
@@ -459,6 +467,14 @@ impl Pipes {
     pub fn set_hurried(&self, hurried: bool) {
         if self.mood.hurried.load(Ordering::Relaxed) != hurried {
             self.mood.hurried.store(hurried, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether the call under way has a use for metadata.
+    #[inline]
+    pub fn set_bare(&self, bare: bool) {
+        if self.mood.bare.load(Ordering::Relaxed) != bare {
+            self.mood.bare.store(bare, Ordering::Relaxed);
         }
     }
 

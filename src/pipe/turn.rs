@@ -37,6 +37,11 @@ impl Turn {
         state.epoch += 1;
     }
 
+    /// A caller reads without waiting: the connections are still in use.
+    pub fn touch(&self) {
+        self.0.lock().epoch += 1;
+    }
+
     /// The caller leaves; true when the I/O threads have to be told to look again.
     #[must_use]
     pub fn leave(&self) -> bool {

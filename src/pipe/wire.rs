@@ -109,42 +109,51 @@ impl Segment {
 }
 
 impl SendQueue {
-    fn push(&mut self, msg: Msg) {
+    /// Appends a part, and takes it.
+    #[inline]
+    fn push(&mut self, msg: &mut Msg) {
         let last = !msg.more();
-        self.bytes += msg.size() + frame::MAX_HEADER_LEN;
+        let size = msg.size();
         self.messages += usize::from(last);
-        if !self.frames || msg.is_command() {
-            self.segments.push_back(Segment::Message(msg));
+        if !self.frames || size >= BY_REFERENCE || msg.is_command() {
+            self.push_whole(msg);
             return;
         }
         let flags = if last { 0 } else { frame::MORE };
-        let by_reference = msg.size() >= BY_REFERENCE;
-        let payload = if by_reference { &[][..] } else { msg.data() };
-        let ends_here = u32::from(last && !by_reference);
-        match self.segments.back_mut() {
-            Some(Segment::Frames { bytes, messages, open, opaque: false })
-                if bytes.len() < SEGMENT =>
-            {
-                frame::push_header(bytes, flags, msg.size());
-                bytes.extend_from_slice(payload);
-                *messages += ends_here;
-                *open = ends_here == 0;
-            }
-            _ => {
-                let mut bytes = std::mem::take(&mut self.spare);
-                frame::push_header(&mut bytes, flags, msg.size());
-                bytes.extend_from_slice(payload);
-                let open = ends_here == 0;
-                self.segments.push_back(Segment::Frames {
-                    bytes,
-                    messages: ends_here,
-                    open,
-                    opaque: false,
-                });
+        if let Some(Segment::Frames { bytes, messages, open, opaque: false }) =
+            self.segments.back_mut()
+        {
+            if bytes.len() < SEGMENT {
+                let before = bytes.len();
+                frame::push(bytes, flags, msg.data());
+                self.bytes += bytes.len() - before;
+                *messages += u32::from(last);
+                *open = !last;
+                msg.clear();
+                return;
             }
         }
-        if by_reference {
-            self.segments.push_back(Segment::Payload(msg));
+        let mut bytes = std::mem::take(&mut self.spare);
+        frame::push(&mut bytes, flags, msg.data());
+        self.bytes += bytes.len();
+        let messages = u32::from(last);
+        self.segments.push_back(Segment::Frames { bytes, messages, open: !last, opaque: false });
+        msg.clear();
+    }
+
+    /// Appends a part that keeps its own memory: large ones, and those the connection encodes.
+    fn push_whole(&mut self, msg: &mut Msg) {
+        self.bytes += msg.size();
+        if self.frames && !msg.is_command() {
+            let flags = if msg.more() { frame::MORE } else { 0 };
+            let mut bytes = std::mem::take(&mut self.spare);
+            frame::push_header(&mut bytes, flags, msg.size());
+            self.bytes += bytes.len();
+            let header = Segment::Frames { bytes, messages: 0, open: true, opaque: false };
+            self.segments.push_back(header);
+            self.segments.push_back(Segment::Payload(msg.take()));
+        } else {
+            self.segments.push_back(Segment::Message(msg.take()));
         }
     }
 
@@ -158,13 +167,6 @@ impl SendQueue {
     pub fn push_raw_front(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
         self.segments.push_front(Segment::control(raw));
-    }
-
-    /// Puts a message in front of everything that waits.
-    pub fn push_front(&mut self, msg: Msg) {
-        self.bytes += msg.size() + frame::MAX_HEADER_LEN;
-        self.messages += usize::from(!msg.more());
-        self.segments.push_front(Segment::Message(msg));
     }
 
     /// Everything, for the kernel.
@@ -257,7 +259,7 @@ impl SendQueue {
         for segment in &self.segments {
             if let Segment::Message(msg) = segment {
                 self.messages += usize::from(!msg.more());
-                self.bytes += msg.size() + frame::MAX_HEADER_LEN;
+                self.bytes += msg.size();
             }
         }
     }
@@ -415,7 +417,10 @@ impl Wire {
     /// Notes that `messages` messages and `bytes` bytes went into the kernel.
     pub fn sent(&self, queue: &mut SendQueue, messages: usize, bytes: usize) {
         queue.messages = queue.messages.saturating_sub(messages);
-        queue.bytes = queue.bytes.saturating_sub(bytes);
+        // Headers that the connection made were never counted, so the count can run low: an empty queue
+        // sets it right.
+        let empty = queue.segments.is_empty();
+        queue.bytes = if empty { 0 } else { queue.bytes.saturating_sub(bytes) };
         if queue.full && (queue.messages == 0 || queue.messages <= self.send_limit() / 2) {
             queue.full = false;
             self.post(|target| Notice::Writable(target.key));
@@ -590,13 +595,15 @@ impl End {
         room
     }
 
+    /// Appends a part and takes it; false, with the part left alone, when there is no room or no peer.
     #[inline]
-    pub(super) fn write(&mut self, msg: Msg, hurried: bool) -> Result<(), Msg> {
+    pub(super) fn send(&mut self, msg: &mut Msg, hurried: bool) -> bool {
         if self.closed || self.wire.gone.load(Ordering::Relaxed) {
-            return Err(msg);
+            return false;
         }
         if !self.stage.is_empty() {
-            return self.write_staged(msg);
+            self.send_staged(msg);
+            return true;
         }
         let size = msg.size();
         let mut queue = self.wire.send.lock();
@@ -605,38 +612,37 @@ impl End {
         } else if queue.messages >= self.wire.send_limit() {
             drop(queue);
             if !self.make_room(hurried) {
-                return Err(msg);
+                return false;
             }
             queue = self.wire.send.lock();
         }
         if msg.more() {
             drop(queue);
-            self.stage.push(msg);
+            self.stage.push(msg.take());
         } else {
             queue.push(msg);
             drop(queue);
             self.unflushed_bytes += size;
         }
-        Ok(())
+        true
     }
 
     /// A further part. If the pipe ends in between, the whole message goes with it.
-    fn write_staged(&mut self, msg: Msg) -> Result<(), Msg> {
+    fn send_staged(&mut self, msg: &mut Msg) {
         let last = !msg.more();
-        self.stage.push(msg);
+        self.stage.push(msg.take());
         if last {
             let mut queue = self.wire.send.lock();
-            for part in self.stage.drain(..) {
+            for mut part in self.stage.drain(..) {
                 self.unflushed_bytes += part.size();
-                queue.push(part);
+                queue.push(&mut part);
             }
         }
-        Ok(())
     }
 
-    pub(super) fn write_control(&mut self, msg: Msg) {
+    pub(super) fn write_control(&mut self, mut msg: Msg) {
         if !self.closed && !self.wire.gone.load(Ordering::Relaxed) {
-            self.wire.send.lock().push(msg);
+            self.wire.send.lock().push(&mut msg);
         }
     }
 

@@ -21,40 +21,84 @@ pub(super) struct Spin {
     processors: usize,
 }
 
+/// How a wait begins.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Sleep.
+    Sleep,
+    /// As many spin as may, but one of them may be about to stop: give way so many times.
+    Queue(u8),
+    /// Look again until a moment.
+    Spin(Spinning),
+}
+
 /// A permission to spin until a moment.
+#[derive(Debug)]
 pub(super) struct Spinning {
     until: Instant,
 }
 
 impl Spin {
     /// Asks for permission at the beginning of a wait.
-    pub(super) fn begin(&mut self) -> Option<Spinning> {
+    pub(super) fn begin(&mut self) -> Turn {
+        const PATIENCE: u8 = 3;
         self.waits = self.waits.wrapping_add(1);
         if self.processors == 0 || self.waits % REFRESH == 0 {
-            self.processors = std::thread::available_parallelism().map_or(1, usize::from);
+            self.processors = crate::sys::thread::processors();
         }
-        if self.credit <= 0 && self.waits % PROBE != 0 {
-            return None;
+        let tries = self.credit > 0 || self.waits % PROBE == 0;
+        if !tries || self.processors < 2 {
+            return Turn::Sleep;
         }
+        self.claim().map_or(Turn::Queue(PATIENCE), Turn::Spin)
+    }
+
+    /// Says whether to look again before sleeping.
+    pub(super) fn again(&mut self, turn: &mut Turn) -> bool {
+        match turn {
+            Turn::Sleep => false,
+            Turn::Queue(0) => {
+                *turn = Turn::Sleep;
+                false
+            }
+            Turn::Queue(left) => {
+                *left -= 1;
+                std::thread::yield_now();
+                if let Some(spinning) = self.claim() {
+                    *turn = Turn::Spin(spinning);
+                }
+                true
+            }
+            Turn::Spin(spinning) => {
+                std::thread::yield_now();
+                if Instant::now() < spinning.until {
+                    return true;
+                }
+                *turn = Turn::Sleep;
+                self.learn(false);
+                false
+            }
+        }
+    }
+
+    /// The wait is over: learns whether spinning paid.
+    pub(super) fn end(&mut self, turn: &Turn) {
+        if !matches!(turn, Turn::Sleep) {
+            self.learn(true);
+        }
+    }
+
+    fn claim(&self) -> Option<Spinning> {
         let others = SPINNERS.fetch_add(1, Ordering::Relaxed);
-        if others + 1 >= self.processors {
-            SPINNERS.fetch_sub(1, Ordering::Relaxed);
-            return None;
+        if others + 1 < self.processors {
+            return Some(Spinning { until: Instant::now() + SPIN });
         }
-        Some(Spinning { until: Instant::now() + SPIN })
+        SPINNERS.fetch_sub(1, Ordering::Relaxed);
+        None
     }
 
-    /// Learns from a spin whether it paid.
-    pub(super) fn learn(&mut self, found: bool) {
+    fn learn(&mut self, found: bool) {
         self.credit = if found { (self.credit + 1).min(8) } else { (self.credit - 1).max(-4) };
-    }
-}
-
-impl Spinning {
-    /// Gives way to others, then says whether to look again.
-    pub(super) fn again(&self) -> bool {
-        std::thread::yield_now();
-        Instant::now() < self.until
     }
 }
 

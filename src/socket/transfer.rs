@@ -65,20 +65,31 @@ impl Socket {
     /// Receives a part (zmq_msg_recv(3)).
     #[inline]
     pub fn recv(self, flags: i32) -> Result<Msg, Error> {
+        self.receive(flags, false)
+    }
+
+    #[inline]
+    fn receive(self, flags: i32, bare: bool) -> Result<Msg, Error> {
         let mut core = self.enter()?;
+        core.pipes.set_bare(bare);
         core.unheeded += 1;
         if core.unheeded >= HEED_EVERY {
             core.process();
         }
         match core.recv() {
             Ok(msg) => Ok(msg),
-            Err(Error::Again) => self.recv_later(core, flags),
+            Err(Error::Again) => self.recv_later(core, flags, bare),
             Err(error) => Err(error),
         }
     }
 
     #[cold]
-    fn recv_later(self, mut core: Guard<'static, Box<Core>>, flags: i32) -> Result<Msg, Error> {
+    fn recv_later(
+        self,
+        mut core: Guard<'static, Box<Core>>,
+        flags: i32,
+        bare: bool,
+    ) -> Result<Msg, Error> {
         core.process();
         core.pull();
         match core.recv() {
@@ -92,17 +103,28 @@ impl Socket {
         }
         drop(core);
         let until = deadline(i64::from(timeout_ms));
-        self.wait_for(true, until, |core| match core.recv() {
-            Ok(msg) => Ok(Attempt::Done(msg)),
-            Err(Error::Again) => Ok(Attempt::Later),
-            Err(error) => Err(error),
+        self.wait_for(true, until, |core| {
+            // Another thread's call may have come in between.
+            core.pipes.set_bare(bare);
+            match core.recv() {
+                Ok(msg) => Ok(Attempt::Done(msg)),
+                Err(Error::Again) => Ok(Attempt::Later),
+                Err(error) => Err(error),
+            }
         })
     }
 
     /// As [`Socket::recv`], into a message of the caller's; its former contents go.
     #[inline]
     pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
-        *msg = self.recv(flags)?;
+        *msg = self.receive(flags, false)?;
+        Ok(msg.size())
+    }
+
+    /// As [`Socket::recv_into`], for callers that only want the bytes: the message has no metadata.
+    #[inline]
+    pub fn recv_bytes(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        *msg = self.receive(flags, true)?;
         Ok(msg.size())
     }
 }

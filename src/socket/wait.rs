@@ -140,6 +140,7 @@ impl Core {
         if !self.attended {
             return false;
         }
+        self.owner.turn.touch();
         let mut any = false;
         for id in self.pipes.ids() {
             let Some(driver) = self.pipes.get(id).and_then(|pipe| pipe.driver().cloned()) else {
@@ -190,7 +191,7 @@ impl Socket {
         let mut wait = Wait::new();
         wait.join(&mut core, reading);
         let mut known = core.pipes.len();
-        let mut spinning = core.spin.begin();
+        let mut turn = core.spin.begin();
         loop {
             core.check()?;
             core.process();
@@ -198,18 +199,12 @@ impl Socket {
                 core.pull();
             }
             if let Attempt::Done(value) = attempt(&mut core)? {
-                if spinning.is_some() {
-                    core.spin.learn(true);
-                }
+                core.spin.end(&turn);
                 core.sweep();
                 return Ok(value);
             }
-            if let Some(turn) = &spinning {
-                if turn.again() {
-                    continue;
-                }
-                spinning = None;
-                core.spin.learn(false);
+            if core.spin.again(&mut turn) {
+                continue;
             }
             if reading && known != core.pipes.len() {
                 known = core.pipes.len();

@@ -154,9 +154,20 @@ impl Waiters {
     pub fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::SeqCst) != 0 {
-            for waker in self.list.lock().iter() {
-                waker.wake();
-            }
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        // Not under the lock: who wakes up takes it first thing.
+        let (first, others) = {
+            let list = self.list.lock();
+            let mut sleepers = list.iter().cloned();
+            (sleepers.next(), sleepers.collect::<Vec<_>>())
+        };
+        for waker in first.iter().chain(&others) {
+            waker.wake();
         }
     }
 }

@@ -44,3 +44,15 @@ pub fn set_scheduling(policy: i32, priority: i32) -> bool {
         kept
     }
 }
+
+/// How many processors the calling thread may run on.
+pub fn processors() -> usize {
+    // SAFETY: cpu_set_t is plain data, filled by the kernel before it is read.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return 1;
+        }
+        usize::try_from(libc::CPU_COUNT(&set)).unwrap_or(1)
+    }
+}

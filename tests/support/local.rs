@@ -4,6 +4,7 @@
 //! library's threads fails the test that owns the context.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic;
 use std::sync::Once;
@@ -204,18 +205,30 @@ impl Monitor {
         }
     }
 
-    /// All events of one connection, which begins with the next ACCEPTED or CONNECTED, up to its DISCONNECTED, these
-    /// two left out: codes and values.
+    /// What happened to the next accepted connection that ends, between its ACCEPTED and its DISCONNECTED: codes and
+    /// values.
     pub fn story(&self) -> Vec<(i32, u64)> {
-        let begins = [c::ZMQ_EVENT_ACCEPTED, c::ZMQ_EVENT_CONNECTED];
-        while !begins.contains(&self.next().code) {}
-        let mut story = Vec::new();
+        let mut stories: HashMap<String, Vec<(i32, u64)>> = HashMap::new();
+        self.stories_into(&mut stories)
+    }
+
+    /// The stories of the next `count` accepted connections that end, in the order of their ends.
+    pub fn stories(&self, count: usize) -> Vec<Vec<(i32, u64)>> {
+        let mut stories = HashMap::new();
+        (0..count).map(|_| self.stories_into(&mut stories)).collect()
+    }
+
+    fn stories_into(&self, stories: &mut HashMap<String, Vec<(i32, u64)>>) -> Vec<(i32, u64)> {
         loop {
             let event = self.next();
-            if event.code == c::ZMQ_EVENT_DISCONNECTED {
-                return story;
+            let story = stories.entry(event.remote.clone()).or_default();
+            match event.code {
+                c::ZMQ_EVENT_ACCEPTED => story.clear(),
+                c::ZMQ_EVENT_DISCONNECTED => {
+                    return stories.remove(&event.remote).unwrap_or_default();
+                }
+                code => story.push((code, event.value)),
             }
-            story.push((event.code, event.value));
         }
     }
 }

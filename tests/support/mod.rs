@@ -1,10 +1,14 @@
-//! What the test programs of this folder share: where things are, and how a child process is run.
+//! What the test programs of this folder share: where things are, how a child process is run, and peers of
+//! all kinds.
 //!
-//! No test lives here, and nothing here knows what a message is.
+//! No test lives here.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod alone;
 pub mod child;
+pub mod local;
 pub mod peer;
+pub mod raw;
 
 use std::env;
 use std::fs;
