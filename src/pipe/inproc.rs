@@ -80,7 +80,30 @@ pub struct End {
     until_announce: u64,
     /// The limit that plan was made for.
     planned_limit: u64,
+    /// Messages read since the pipe was last empty.
+    streak: u32,
+    patience: Patience,
     closed: bool,
+}
+
+/// Whether lingering paid lately.
+#[derive(Default)]
+struct Patience {
+    credit: i8,
+    asked: u8,
+}
+
+impl Patience {
+    fn allows(&mut self) -> bool {
+        /// Without credit, one time in so many is a try.
+        const PROBE: u8 = 16;
+        self.asked = self.asked.wrapping_add(1);
+        self.credit > 0 || self.asked % PROBE == 0
+    }
+
+    fn learn(&mut self, paid: bool) {
+        self.credit = if paid { (self.credit + 1).min(4) } else { (self.credit - 1).max(-4) };
+    }
 }
 
 /// A pipe, by its two ends.
@@ -110,6 +133,8 @@ impl End {
             read: 0,
             until_announce: 1,
             planned_limit: 0,
+            streak: 0,
+            patience: Patience::default(),
             closed: false,
         }
     }
@@ -142,7 +167,7 @@ impl End {
     #[inline]
     pub(super) fn check_read(&mut self) -> bool {
         match &self.in_state.latest {
-            None => self.input.ready_or_sleep() || self.found_nothing(),
+            None => self.input.ready() || self.linger() || self.sleep(),
             Some(latest) => {
                 let message = latest.message.lock();
                 latest.asleep.store(message.is_none(), Ordering::SeqCst);
@@ -151,14 +176,39 @@ impl End {
         }
     }
 
-    /// The pipe is drained. Where a mark changed since the last announcement was planned, the writer may
-    /// wait for one that would never come. Answers false, for the caller to pass on.
+    /// A stream of messages has run dry: looks again for a moment before the writer is made to wake this
+    /// reader for every single message. Tried where it paid before.
     #[cold]
-    fn found_nothing(&mut self) -> bool {
+    fn linger(&mut self) -> bool {
+        /// So many messages without a pause are a stream.
+        const STREAM: u32 = 8;
+        const LOOKS: u32 = 16;
+        /// Between two looks, so that the writer gets several messages done.
+        const PAUSES: u32 = 8;
+        let streaming = std::mem::take(&mut self.streak) >= STREAM;
+        if !streaming || !self.patience.allows() {
+            return false;
+        }
+        for _ in 0..LOOKS {
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+            if self.input.ready() {
+                self.patience.learn(true);
+                self.streak = STREAM;
+                return true;
+            }
+        }
+        self.patience.learn(false);
+        false
+    }
+
+    /// Goes to sleep unless something came after all. Where a mark changed since the last announcement
+    /// was planned, the writer may wait for one that would never come.
+    #[cold]
+    fn sleep(&mut self) -> bool {
         if self.in_state.limit() != self.planned_limit {
             self.announce();
         }
-        false
+        self.input.ready_or_sleep()
     }
 
     #[inline]
@@ -179,6 +229,7 @@ impl End {
         };
         if !msg.more() {
             self.read += 1;
+            self.streak = self.streak.saturating_add(1);
             self.until_announce -= 1;
             if self.until_announce == 0 {
                 self.announce();
