@@ -114,7 +114,8 @@ TEST (delivered_before_the_end)
         for (k = 0; k < 20000; k++)
             if (zmq_recv (pull, NULL, 0, 0) < 0)
                 break;
-        EQUAL (k, 20000);
+        if (ours () || i == 1) /* the original loses the end of it over ipc */
+            EQUAL (k, 20000);
         pthread_join (thread, NULL);
         GOOD (zmq_close (pull));
         GOOD (zmq_ctx_term (context));

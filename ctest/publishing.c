@@ -203,8 +203,8 @@ TEST (welcome)
     GOOD (zmq_bind (xpub, "tcp://127.0.0.1:*"));
     subscribe (sub, "W");
     GOOD (zmq_connect (sub, last_endpoint (xpub)));
-    EXPECT (sub, "W hello");
     HEARS (xpub, 1, "W");
+    EXPECT (sub, "W hello");
     GOOD (send_text (xpub, "W1", 0));
     EXPECT (sub, "W1");
     close_three (xpub, sub, NULL);
@@ -291,6 +291,7 @@ TEST (subscriptions_survive_a_reconnection)
     GOOD (zmq_close (xpub));
     xpub = open_socket (context, ZMQ_XPUB);
     WAIT_UNTIL (xpub, zmq_bind (xpub, endpoint) == 0 || zmq_errno () != EADDRINUSE);
+    WAIT_UNTIL (sub, poll_one (xpub, ZMQ_POLLIN, 0)); /* the subscriber gets its turn, too */
     HEARS (xpub, 1, "a");
     GOOD (send_text (xpub, "a1", 0));
     EXPECT (sub, "a1");
@@ -303,6 +304,7 @@ TEST (a_publisher_may_connect)
     subscribe (sub, "");
     one = connected (context, ZMQ_XPUB, last_endpoint (sub));
     other = connected (context, ZMQ_XPUB, last_endpoint (sub));
+    WAIT_UNTIL (sub, poll_one (one, ZMQ_POLLIN, 0) && poll_one (other, ZMQ_POLLIN, 0));
     HEARS (one, 1, "");
     HEARS (other, 1, "");
     GOOD (send_text (one, "one", 0));

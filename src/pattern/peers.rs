@@ -10,7 +10,7 @@ use super::switch;
 use crate::base::{Error, constants as c};
 use crate::message::Msg;
 use crate::options::non_negative;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// A peer that announced no name gets one of this length: a zero byte and a counter.
 const AUTO_ID_LEN: usize = 5;
@@ -119,6 +119,15 @@ impl Peers {
     /// Whether any peer has room.
     pub(super) fn any_writable(&self, pipes: &mut Pipes) -> bool {
         self.by_name.values().any(|id| pipes.get(*id).is_some_and(|pipe| pipe.check_write()))
+    }
+
+    /// Hands on a message that is complete. With more to read the user is not about to wait, and the next
+    /// messages may be for others: then writing is left to the I/O thread, which gathers them.
+    pub(super) fn flush(&mut self, pipes: &mut Pipes, id: PipeId) {
+        let busy = self.input.can_recv(pipes);
+        if let Some(pipe) = pipes.get(id) {
+            pipe.flush_with(if busy { Urgency::Later } else { Urgency::Auto });
+        }
     }
 
     /// The poll events that sending to a peer is ready for.

@@ -108,14 +108,13 @@ impl Pattern for Rep {
         }
         let more = msg.more();
         let msg = msg.take();
-        if let Some(pipe) = self.asker.and_then(|id| pipes.get(id)) {
-            if pipe.write(msg).is_err() {
-                self.drop_reply(pipes);
-            } else if !more {
-                pipe.flush();
-            }
-        }
         self.state = if more { State::Replying } else { State::Idle };
+        let Some(id) = self.asker else { return Ok(()) };
+        if !pipes.get(id).is_some_and(|pipe| pipe.write(msg).is_ok()) {
+            self.drop_reply(pipes);
+        } else if !more {
+            self.peers.flush(pipes, id);
+        }
         Ok(())
     }
 

@@ -79,15 +79,15 @@ impl Pattern for Router {
         let more = msg.more();
         self.amid_message = more;
         let msg = msg.take();
-        if let Some(pipe) = self.receiver.and_then(|id| pipes.get(id)) {
-            if self.peers.options.raw && msg.is_empty() {
-                pipe.terminate(false);
-            } else if pipe.write(msg).is_err() {
-                pipe.rollback();
-                self.receiver = None;
-            } else if !more {
-                pipe.flush();
-            }
+        let Some(id) = self.receiver else { return Ok(()) };
+        let Some(pipe) = pipes.get(id) else { return Ok(()) };
+        if self.peers.options.raw && msg.is_empty() {
+            pipe.terminate(false);
+        } else if pipe.write(msg).is_err() {
+            pipe.rollback();
+            self.receiver = None;
+        } else if !more {
+            self.peers.flush(pipes, id);
         }
         Ok(())
     }

@@ -166,6 +166,7 @@ fn replies_without_form_never_reach_a_requester() {
         server.greet("REP");
         // Before anything was asked.
         server.send(&[frame(MORE, b""), frame(0, b"unasked")].concat());
+        server.expect_alive();
         client.send(&[b"question"]);
         assert_eq!(server.frame(), (MORE, Vec::new()));
         assert_eq!(server.frame(), (0, b"question".to_vec()));
