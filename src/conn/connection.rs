@@ -22,6 +22,9 @@ use crate::zmtp::decoder::{Decoder, Framing, Malformed, Output, Stop};
 
 /// How much the I/O thread reads from one connection before it looks at the others.
 const ROUNDS: usize = 4;
+/// While the kernel's buffer is full, heartbeats and their answers are dropped once this many bytes wait:
+/// a peer that does not read has signs of life enough to come.
+const MOST_UNREAD: usize = 64 * 1024;
 
 /// Why an established stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Connection {
     pub(super) gate: Lock<Gate>,
     /// Something came from the peer since the I/O thread last asked (heartbeats).
     pub(super) heard: AtomicBool,
-    /// The time to live of the peer's last PING in tenths of a second, plus one; 0 when none is new.
+    /// The time to live of the peer's last PING in tenths of a second; 0 when none is new.
     pub(super) ping_ttl: AtomicU64,
 }
 
@@ -237,6 +240,7 @@ impl Connection {
         let decoded = decoder.decode(self.wire.room(), &mut outputs);
         // Complete messages at the end of `held`, so far.
         let (mut complete, mut messages) = (0, 0);
+        let (mut answers, mut asked) = (Vec::new(), false);
         for output in outputs.drain(..) {
             match output {
                 Output::Frames { chunk, at, end, messages: ended } => {
@@ -255,10 +259,11 @@ impl Connection {
                     }
                 }
                 Output::Command(body) => {
-                    if let Some(msg) = self.obey(body) {
+                    if let Some(msg) = self.obey(body, &mut answers) {
                         reader.held.push(Item::Message(msg));
                         messages += 1;
                         complete = reader.held.len();
+                        asked = true;
                     }
                 }
             }
@@ -276,18 +281,37 @@ impl Connection {
             let alone = messages == 1 && !decoder.has_input();
             self.wire.eager.store(by_caller && alone, Ordering::Relaxed);
         }
+        // Whoever gets an answer may rely on it that everything before the question has arrived.
+        if !answers.is_empty() {
+            self.send_heartbeat(answers);
+        }
+        // Commands pass at the mark, but the messages they become count.
+        if asked && decoded == Ok(Stop::Hungry) && self.wire.room() == 0 {
+            return Ok(Stop::Full);
+        }
         decoded
     }
 
-    /// Acts on a command; subscriptions become messages for the socket.
-    fn obey(&self, body: Msg) -> Option<Msg> {
+    /// Sends a PING or PONGs, unless the peer does not read.
+    pub(super) fn send_heartbeat(&self, frames: Vec<u8>) {
+        let mut queue = self.wire.send.lock();
+        if queue.link.blocked && queue.bytes >= MOST_UNREAD {
+            return;
+        }
+        queue.push_raw(frames);
+        drop(queue);
+        self.flush(Urgency::Now);
+    }
+
+    /// Acts on a command; subscriptions become messages for the socket, heartbeats are answered.
+    fn obey(&self, body: Msg, answers: &mut Vec<u8>) -> Option<Msg> {
         let (first, topic) = match command::parse(body.data()) {
             Zmtp::Ping { ttl_tenths, context } => {
-                let mut pong = Vec::new();
-                command::push_pong(&mut pong, context);
-                self.ping_ttl.store(u64::from(ttl_tenths) + 1, Ordering::Relaxed);
-                self.wire.send.lock().push_raw(pong);
-                self.flush(Urgency::Now);
+                command::push_pong(answers, context);
+                let promise = u64::from(ttl_tenths);
+                if promise > 0 && self.ping_ttl.swap(promise, Ordering::Relaxed) == 0 {
+                    self.worker.send(Command::Promised(self.key()));
+                }
                 return None;
             }
             Zmtp::Subscribe(topic) => (1, topic),

@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) attached: bool,
     /// The socket let go: only what is queued matters, until then.
     pub(super) linger: Option<Linger>,
+    /// When heartbeats are looked at next.
+    pub(super) next_look: Option<Instant>,
 }
 
 pub(super) enum Kind {
@@ -106,6 +108,7 @@ pub fn dial(
         phase: Phase::Over,
         attached: early,
         linger: None,
+        next_look: None,
     };
     worker.count(1);
     worker.send(Command::Session(key, Box::new(session)));
@@ -138,6 +141,7 @@ impl Session {
             phase: Phase::Connecting { stream, deadline: None },
             attached: false,
             linger: None,
+            next_look: None,
         }
     }
 

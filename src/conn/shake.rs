@@ -13,6 +13,8 @@ use crate::transport::Stream;
 use crate::zmtp::handshake::{Failure, Handshake, HandshakeError, Peer, Status};
 use crate::zmtp::mechanism::zap::ZapAnswer;
 
+/// Reads per turn from a peer that is not listened to any more.
+const MOST_WASTED: u32 = 16;
 /// Where an authentication handler listens (RFC 27).
 const ZAP_ENDPOINT: &str = "inproc://zeromq.zap.01";
 
@@ -62,6 +64,7 @@ impl Session {
         let Phase::Handshaking(state) = &mut self.phase else { return true };
         let stream = state.stream.clone();
         let mut input = std::mem::take(&mut state.input);
+        let mut wasted = 0;
         let outcome = loop {
             // A peer that does not read is found by the time limit.
             if let Err(errno) = write_some(&stream, &mut state.output) {
@@ -79,6 +82,11 @@ impl Session {
             }
             if state.failed {
                 input.clear();
+                // However much it has to say, others wait.
+                wasted += 1;
+                if wasted == MOST_WASTED {
+                    break Ok(None);
+                }
                 continue;
             }
             match advance(state, &input, &hub) {

@@ -3,6 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::connection::Loss;
 use super::session::{Kind, Phase, Session, pipe_of};
@@ -16,6 +17,9 @@ use crate::zmtp::command;
 use crate::zmtp::decoder::Framing;
 use crate::zmtp::handshake::Peer;
 use crate::zmtp::heartbeat::{Action, Heartbeat};
+
+/// Heartbeats are looked at this often at least, while any are due.
+const FARTHEST_LOOK: Duration = Duration::from_secs(5);
 
 impl Session {
     pub(super) fn open(
@@ -123,11 +127,15 @@ impl Session {
         }
     }
 
-    pub(super) fn plan_heartbeat(&self, context: &mut Context<'_>) {
-        if let Phase::Open { heartbeat: Some(heartbeat), .. } = &self.phase {
-            if let Some(deadline) = heartbeat.next_deadline() {
-                context.timers.schedule(deadline, self.connection.key());
-            }
+    pub(super) fn plan_heartbeat(&mut self, context: &mut Context<'_>) {
+        let Phase::Open { heartbeat: Some(heartbeat), .. } = &self.phase else { return };
+        let Some(deadline) = heartbeat.next_deadline() else { return };
+        // Timers cannot be taken back, and the peer moves this one as often as it likes: so there is one
+        // that comes first, and none that stays for long.
+        let at = deadline.min(context.now + FARTHEST_LOOK);
+        if self.next_look.is_none_or(|next| at < next || next <= context.now) {
+            self.next_look = Some(at);
+            context.timers.schedule(at, self.connection.key());
         }
     }
 
@@ -142,7 +150,7 @@ impl Session {
         }
         match connection.ping_ttl.swap(0, Ordering::Relaxed) {
             0 => {}
-            ttl => heartbeat.on_ping(context.now, u16::try_from(ttl - 1).unwrap_or(u16::MAX)),
+            ttl => heartbeat.on_ping(context.now, u16::try_from(ttl).unwrap_or(u16::MAX)),
         }
         if connection.gate.lock().paused {
             heartbeat.pause(context.now);
@@ -154,8 +162,7 @@ impl Session {
             Action::SendPing => {
                 let mut ping = Vec::new();
                 command::push_ping(&mut ping, heartbeat.ttl_tenths());
-                connection.wire.send.lock().push_raw(ping);
-                connection.flush_out(Urgency::Now);
+                connection.send_heartbeat(ping);
             }
             Action::None => {}
         }

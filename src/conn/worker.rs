@@ -39,6 +39,8 @@ pub(super) enum Command {
     Watch(usize),
     /// Senders leave messages here: look after them.
     Guard(usize),
+    /// The peer has promised to be heard again before long: see to it.
+    Promised(usize),
     /// The socket let go, with this linger time.
     Close(usize, i32),
     /// The context ends: leave once nothing is left.
@@ -280,6 +282,7 @@ impl Thread {
             Command::Broken(key, loss) => {
                 self.with_session(key, |session, context| session.broken(loss, context));
             }
+            Command::Promised(key) => self.with_session(key, Session::beat),
             Command::Watch(key) => {
                 if self.sources.contains_key(&key) {
                     if self.watched.is_empty() {

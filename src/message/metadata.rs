@@ -1,7 +1,8 @@
 //! What is known about the connection a message came by: named texts and its descriptor.
 //!
 //! Built once per connection and shared by all its messages. Who puts what in here is decided by
-//! `conn` and `zmtp`; this file only keeps the first value of each name.
+//! `conn` and `zmtp`; this file only finds the first value of each name. It does not look for names when
+//! it adds one: a peer may send thousands.
 
 use std::ffi::{CStr, CString};
 
@@ -28,12 +29,9 @@ impl Metadata {
         metadata
     }
 
-    /// Adds a property unless the name is taken: the first one wins, so the most trusted source
-    /// goes first. Callers in C read values as C strings, hence a value ends at its first NUL.
+    /// Adds a property. The first one of a name is found, so the most trusted source goes first.
+    /// Callers in C read values as C strings, hence a value ends at its first NUL.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        if self.find(name).is_some() {
-            return;
-        }
         let end = value.iter().position(|&byte| byte == 0);
         let text = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
         if let Ok(text) = CString::new(text) {

@@ -160,7 +160,14 @@ impl SendQueue {
     /// Appends bytes that are no message: protocol commands.
     pub fn push_raw(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
-        self.segments.push_back(Segment::control(raw));
+        match self.segments.back_mut() {
+            Some(Segment::Frames { bytes, open: false, opaque: false, .. })
+                if bytes.len() < SEGMENT =>
+            {
+                bytes.extend_from_slice(&raw);
+            }
+            _ => self.segments.push_back(Segment::control(raw)),
+        }
     }
 
     /// Puts bytes in front of everything: what the handshake still has to say.

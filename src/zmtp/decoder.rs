@@ -15,6 +15,8 @@ use crate::zmtp::frame::{COMMAND, MORE};
 const LARGE: usize = 8 * 1024;
 /// A chunk with at least this much in it is passed on as it is; less is copied out.
 const WORTH_SHARING: usize = 16 * 1024;
+/// No process has as much memory as this: such a frame can never be completed.
+const ADDRESS_SPACE: u64 = 1 << 47;
 /// Runs of no more bytes than this become single messages.
 const FEW_BYTES: usize = 128;
 
@@ -237,15 +239,15 @@ impl Decoder {
         let stop = loop {
             let bytes = self.bytes();
             let Some(header) = bytes.get(at..).and_then(|rest| protocol.parse(rest)) else {
-                break Stop::Hungry;
+                break Ok(Stop::Hungry);
             };
-            if header.exceeds(self.max_size) {
-                return Err(Malformed::TooLarge);
+            if header.exceeds(self.max_size) || header.body_len >= ADDRESS_SPACE {
+                break Err(Malformed::TooLarge);
             }
-            let size = header.frame_len().ok_or(Malformed::TooLarge)? - header.header_len;
+            let size = header.body_len as usize;
             let command = header.flags & COMMAND != 0;
             if budget == 0 && !self.open && !command {
-                break Stop::Full;
+                break Ok(Stop::Full);
             }
             let body = at + header.header_len;
             let Some(end) = body.checked_add(size).filter(|end| *end <= bytes.len()) else {
@@ -256,10 +258,12 @@ impl Decoder {
                     at = self.bytes().len();
                     run = Run::at(at);
                 }
-                break Stop::Hungry;
+                break Ok(Stop::Hungry);
             };
             if command || single {
-                let msg = Msg::copy_of(&bytes[body..end]).map_err(|_| Malformed::NoMemory)?;
+                let Ok(msg) = Msg::copy_of(&bytes[body..end]) else {
+                    break Err(Malformed::NoMemory);
+                };
                 self.pass_on(run, at, out);
                 self.emit(header.flags, msg, out);
                 run = Run::at(end);
@@ -275,9 +279,10 @@ impl Decoder {
             }
             at = end;
         };
+        // What came before a malformed frame is in order.
         self.pass_on(run, at, out);
         self.at = at;
-        Ok(stop)
+        stop
     }
 
     /// Hands the frames from the start of `run` up to `end` on: whole messages, then what has begun.
