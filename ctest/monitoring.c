@@ -115,6 +115,8 @@ TEST (the_server_goes_and_comes_back)
             EXPECT_EVENT (at_client, ZMQ_EVENT_CONNECT_DELAYED, endpoint);
         EXPECT_EVENT (at_client, ZMQ_EVENT_CONNECTED, endpoint);
         EXPECT_EVENT (at_client, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, endpoint);
+        GOOD (send_text (client, "hello", 0));
+        EXPECT (server, "hello");
         GOOD (zmq_close (server));
         EXPECT_EVENT (at_client, ZMQ_EVENT_DISCONNECTED, endpoint);
         for (round = 0; round < 2; round++) {
@@ -178,6 +180,8 @@ TEST (disconnecting_is_silent_on_this_side)
     EXPECT_EVENT (at_client, ZMQ_EVENT_CONNECT_DELAYED, endpoint);
     EXPECT_EVENT (at_client, ZMQ_EVENT_CONNECTED, endpoint);
     EXPECT_EVENT (at_client, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, endpoint);
+    GOOD (send_text (client, "hello", 0));
+    EXPECT (server, "hello");
     GOOD (zmq_disconnect (client, endpoint));
     WAIT_UNTIL (client, poll_one (at_server, ZMQ_POLLIN, 0));
     EXPECT_EVENT (at_server, ZMQ_EVENT_DISCONNECTED, endpoint);
@@ -186,8 +190,6 @@ TEST (disconnecting_is_silent_on_this_side)
     EXPECT_EVENT (at_server, ZMQ_EVENT_CLOSED, endpoint);
     GOOD (zmq_close (server));
     GOOD (zmq_close (client));
-    EXPECT_EVENT (at_server, ZMQ_EVENT_MONITOR_STOPPED, "");
-    EXPECT_EVENT (at_client, ZMQ_EVENT_MONITOR_STOPPED, "");
     GOOD (zmq_close (at_server));
     GOOD (zmq_close (at_client));
 }

@@ -129,9 +129,11 @@ pub unsafe extern "C" fn zmq_send(
     flags: c_int,
 ) -> c_int {
     guard::call(-1, || {
-        let socket = socket::lookup(ptr::handle(s))?;
+        let socket = socket::unchecked(ptr::handle(s));
         // SAFETY: the same promise.
-        let mut msg = Msg::copy_of(unsafe { ptr::bytes(buf, len) }?)?;
+        let bytes = unsafe { ptr::bytes(buf, len) }?;
+        let mut msg = Msg::new();
+        msg.assign(bytes)?;
         socket.send(&mut msg, flags).map(ptr::length)
     })
 }
@@ -180,7 +182,7 @@ pub unsafe extern "C" fn zmq_recv(
     guard::call(-1, || {
         // Received in place: a message that comes as part of a result is moved once more.
         let mut msg = Msg::new();
-        let size = socket::lookup(ptr::handle(s))?.recv_bytes(&mut msg, flags)?;
+        let size = socket::unchecked(ptr::handle(s)).recv_bytes(&mut msg, flags)?;
         // SAFETY: the same promise.
         unsafe { ptr::copy_out(msg.data(), buf, len) }?;
         Ok(ptr::length(size))

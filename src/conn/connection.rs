@@ -179,6 +179,7 @@ impl Connection {
                 Err(_malformed) => break Some(Loss::Protocol),
                 Ok(Stop::Full) => {
                     if self.pause() {
+                        resumed = false;
                         break None;
                     }
                     continue;
@@ -356,6 +357,7 @@ impl Driver for Connection {
     }
 
     fn resume(&self) -> bool {
+        drop(self.reader.lock());
         self.read(true)
     }
 

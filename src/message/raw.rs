@@ -147,6 +147,21 @@ impl Msg {
         if bytes.len() <= Msg::INLINE_MAX { Ok(Msg::inline(bytes)) } else { Msg::block_of(bytes) }
     }
 
+    /// Becomes a fresh part holding a copy of `bytes`: as [`Msg::copy_of`], but small ones are written
+    /// where they stay. On an error the part is as it was.
+    #[inline]
+    pub fn assign(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.len() > Msg::INLINE_MAX {
+            *self = Msg::block_of(bytes)?;
+            return Ok(());
+        }
+        *self = Msg::shell(bytes.len() as u8);
+        // SAFETY: both sides hold `bytes.len()` bytes, the place is aligned and has room for a word, and
+        // `bytes` cannot overlap a message that is borrowed mutably.
+        unsafe { copy_small(bytes.as_ptr(), self.inline_ptr(), bytes.len()) };
+        Ok(())
+    }
+
     /// A part that takes over the allocation of `bytes`; small ones are copied inline.
     pub fn from_vec(bytes: Vec<u8>) -> Msg {
         if bytes.len() <= Msg::INLINE_MAX {

@@ -49,6 +49,10 @@ impl Pattern for Dealer {
         self.input.recv(pipes).map(|(_, msg)| msg)
     }
 
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        self.input.recv_into(pipes, msg).map(|_| ())
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         self.input.can_recv(pipes)
     }

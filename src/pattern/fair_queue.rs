@@ -56,24 +56,34 @@ impl FairQueue {
     /// terminated in between, by an empty last part.
     #[inline]
     pub(super) fn recv(&mut self, pipes: &mut Pipes) -> Result<(PipeId, Msg), Error> {
+        let mut msg = Msg::new();
+        let id = self.recv_into(pipes, &mut msg)?;
+        Ok((id, msg))
+    }
+
+    /// As [`FairQueue::recv`], in place; on an error `msg` is left alone.
+    #[inline]
+    pub(super) fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<PipeId, Error> {
         if self.reading == Reading::Cut {
             self.reading = Reading::Nothing;
-            return Ok((NOWHERE, Msg::new()));
+            msg.clear();
+            return Ok(NOWHERE);
         }
         while let Some(id) = self.ring.current() {
-            if let Some(msg) = pipes.get(id).and_then(|pipe| pipe.read()) {
+            if pipes.get(id).is_some_and(|pipe| pipe.receive(msg)) {
                 if msg.more() {
                     self.reading = Reading::Current;
                 } else {
                     self.reading = Reading::Nothing;
                     self.ring.advance();
                 }
-                return Ok((id, msg));
+                return Ok(id);
             }
             self.ring.deactivate_current();
             if self.reading == Reading::Current {
                 self.reading = Reading::Nothing;
-                return Ok((id, Msg::new()));
+                msg.clear();
+                return Ok(id);
             }
         }
         Err(Error::Again)

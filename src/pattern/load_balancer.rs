@@ -54,16 +54,16 @@ impl LoadBalancer {
             return self.send_further(pipes, msg);
         }
         while let Some(id) = self.ring.current() {
-            if let Some(pipe) = pipes.get(id) {
-                if pipe.send(msg) {
-                    if more {
-                        self.writing = Writing::Current;
-                    } else {
-                        pipe.flush();
-                        self.ring.advance();
-                    }
-                    return Ok(Some(id));
+            if let Some(pipe) = pipes.get(id)
+                && pipe.send(msg)
+            {
+                if more {
+                    self.writing = Writing::Current;
+                } else {
+                    pipe.flush();
+                    self.ring.advance();
                 }
+                return Ok(Some(id));
             }
             self.ring.deactivate_current();
         }

@@ -88,6 +88,13 @@ pub trait Pattern: Send {
         Err(Error::NotSupported)
     }
 
+    /// As [`Pattern::recv`], in place; on an error `msg` is left alone. For types where a part need not be
+    /// moved on its way.
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        *msg = self.recv(pipes)?;
+        Ok(())
+    }
+
     /// Whether [`Pattern::recv`] would give a part.
     fn can_recv(&mut self, _pipes: &mut Pipes) -> bool {
         false

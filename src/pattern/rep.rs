@@ -110,7 +110,7 @@ impl Pattern for Rep {
         let msg = msg.take();
         self.state = if more { State::Replying } else { State::Idle };
         let Some(id) = self.asker else { return Ok(()) };
-        if !pipes.get(id).is_some_and(|pipe| pipe.write(msg).is_ok()) {
+        if pipes.get(id).is_none_or(|pipe| pipe.write(msg).is_err()) {
             self.drop_reply(pipes);
         } else if !more {
             self.peers.flush(pipes, id);

@@ -212,21 +212,16 @@ impl End {
     }
 
     #[inline]
-    pub(super) fn read(&mut self) -> Option<Msg> {
+    pub(super) fn receive(&mut self, msg: &mut Msg) -> bool {
         if let Some(latest) = &self.in_state.latest {
             let mut message = latest.message.lock();
             latest.asleep.store(message.is_none(), Ordering::SeqCst);
-            return message.take();
+            let taken = message.take();
+            return taken.map(|newest| *msg = newest).is_some();
         }
-        let msg = match self.input.pop() {
-            Some(msg) => msg,
-            None => {
-                if !self.check_read() {
-                    return None;
-                }
-                self.input.pop()?
-            }
-        };
+        if !self.input.pop_into(msg) && !(self.check_read() && self.input.pop_into(msg)) {
+            return false;
+        }
         if !msg.more() {
             self.read += 1;
             self.streak = self.streak.saturating_add(1);
@@ -235,7 +230,13 @@ impl End {
                 self.announce();
             }
         }
-        Some(msg)
+        true
+    }
+
+    #[cfg(test)]
+    fn read(&mut self) -> Option<Msg> {
+        let mut msg = Msg::new();
+        self.receive(&mut msg).then_some(msg)
     }
 
     #[cold]

@@ -169,17 +169,26 @@ impl Pipe {
     /// The next part. Whole messages become visible at once: a part with MORE is followed by the rest.
     #[inline]
     pub fn read(&mut self) -> Option<Msg> {
+        let mut msg = Msg::new();
+        self.receive(&mut msg).then_some(msg)
+    }
+
+    /// As [`Pipe::read`], in place; false, with `msg` left alone, when there is nothing.
+    #[inline]
+    pub fn receive(&mut self, msg: &mut Msg) -> bool {
         if self.terminated {
-            return None;
+            return false;
         }
         match &mut self.end {
-            End::Inproc(end) => end.read(),
+            End::Inproc(end) => end.receive(msg),
             End::Wire(end) => {
-                let mut msg = end.read()?;
+                if !end.receive(msg) {
+                    return false;
+                }
                 if self.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
                     msg.set_metadata(self.metadata.clone());
                 }
-                Some(msg)
+                true
             }
         }
     }

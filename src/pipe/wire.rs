@@ -170,10 +170,11 @@ impl SendQueue {
         }
     }
 
-    /// Puts bytes in front of everything: what the handshake still has to say.
+    /// Puts bytes in front of everything, to be sent as they are: what the handshake still has to say.
     pub fn push_raw_front(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
-        self.segments.push_front(Segment::control(raw));
+        let front = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
+        self.segments.push_front(front);
     }
 
     /// Everything, for the kernel.
@@ -190,6 +191,11 @@ impl SendQueue {
                 self.segments.push_front(segment);
             }
         }
+    }
+
+    /// A buffer for whoever encodes.
+    pub fn take_spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
     }
 
     /// An emptied buffer for use again.
@@ -227,9 +233,9 @@ impl SendQueue {
         let mut gone = std::mem::take(&mut self.head_offset);
         for segment in self.take() {
             match segment {
-                Segment::Message(msg) => messages.push_back(Segment::Message(msg)),
-                Segment::Frames { opaque: true, .. } => {}
-                Segment::Payload(msg) => {
+                // What was encoded is lost, and with it the message that ends after it.
+                Segment::Frames { opaque: true, open, .. } => skipping = open,
+                Segment::Message(msg) | Segment::Payload(msg) => {
                     let more = msg.more();
                     if skipping {
                         skipping = more;
@@ -335,23 +341,25 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes the next part out; None at the end.
+    /// Takes the next part out into `msg`; false at the end.
     #[inline]
-    fn next(&mut self) -> Option<Msg> {
-        let header = frame::parse(self.chunk.get(self.at..self.end)?)?;
+    fn next(&mut self, msg: &mut Msg) -> bool {
+        let Some(header) = self.chunk.get(self.at..self.end).and_then(frame::parse) else {
+            return false;
+        };
         let start = self.at + header.header_len;
         let stop = start + header.body_len as usize;
-        let body = self.chunk.get(start..stop)?;
-        let mut msg = if body.len() < SHARE_CHUNK {
-            Msg::copy_of(body).ok()?
-        } else {
-            Msg::slice_of(&self.chunk, start..stop)
-        };
+        let Some(body) = self.chunk.get(start..stop) else { return false };
+        if body.len() >= SHARE_CHUNK {
+            *msg = Msg::slice_of(&self.chunk, start..stop);
+        } else if msg.assign(body).is_err() {
+            return false;
+        }
         if header.flags & frame::MORE != 0 {
             msg.set_more(true);
         }
         self.at = stop;
-        Some(msg)
+        true
     }
 }
 
@@ -462,11 +470,9 @@ fn keep_newest(queue: &mut VecDeque<Item>, fresh: &mut Vec<Item>) {
     match last {
         Item::Message(msg) => queue.push_back(Item::Message(msg)),
         Item::Batch(mut batch) => {
-            let mut newest = None;
-            while let Some(msg) = batch.next() {
-                newest = Some(msg);
-            }
-            queue.extend(newest.map(Item::Message));
+            let mut newest = Msg::new();
+            while batch.next(&mut newest) {}
+            queue.push_back(Item::Message(newest));
         }
     }
 }
@@ -536,24 +542,26 @@ impl End {
         !self.items.is_empty() || self.refill()
     }
 
+    /// Reads a part into `msg`; false, with `msg` left alone, when there is none.
     #[inline]
-    pub(super) fn read(&mut self) -> Option<Msg> {
+    pub(super) fn receive(&mut self, msg: &mut Msg) -> bool {
         loop {
             if let Some(batch) = &mut self.batch {
-                if let Some(msg) = batch.next() {
+                if batch.next(msg) {
                     self.consumed += usize::from(!msg.more());
-                    return Some(msg);
+                    return true;
                 }
                 self.batch = None;
             }
             match self.items.pop_front() {
                 Some(Item::Batch(batch)) => self.batch = Some(batch),
-                Some(Item::Message(msg)) => {
+                Some(Item::Message(part)) => {
+                    *msg = part;
                     self.consumed += usize::from(!msg.more());
-                    return Some(msg);
+                    return true;
                 }
                 None if self.refill() => {}
-                None => return None,
+                None => return false,
             }
         }
     }

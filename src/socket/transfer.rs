@@ -63,22 +63,35 @@ impl Socket {
     }
 
     /// Receives a part (zmq_msg_recv(3)).
-    #[inline]
     pub fn recv(self, flags: i32) -> Result<Msg, Error> {
-        self.receive(flags, false)
+        let mut msg = Msg::new();
+        self.recv_into(&mut msg, flags)?;
+        Ok(msg)
+    }
+
+    /// As [`Socket::recv`], into a message of the caller's: its size. On an error `msg` is left alone.
+    #[inline]
+    pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        self.receive(msg, flags, false)
+    }
+
+    /// As [`Socket::recv_into`], for callers that only want the bytes: the message has no metadata.
+    #[inline]
+    pub fn recv_bytes(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        self.receive(msg, flags, true)
     }
 
     #[inline]
-    fn receive(self, flags: i32, bare: bool) -> Result<Msg, Error> {
+    fn receive(self, msg: &mut Msg, flags: i32, bare: bool) -> Result<usize, Error> {
         let mut core = self.enter()?;
         core.pipes.set_bare(bare);
         core.unheeded += 1;
         if core.unheeded >= HEED_EVERY {
             core.process();
         }
-        match core.recv() {
-            Ok(msg) => Ok(msg),
-            Err(Error::Again) => self.recv_later(core, flags, bare),
+        match core.recv(msg) {
+            Ok(()) => Ok(msg.size()),
+            Err(Error::Again) => self.recv_later(core, msg, flags, bare),
             Err(error) => Err(error),
         }
     }
@@ -87,14 +100,16 @@ impl Socket {
     fn recv_later(
         self,
         mut core: Guard<'static, Box<Core>>,
+        msg: &mut Msg,
         flags: i32,
         bare: bool,
-    ) -> Result<Msg, Error> {
+    ) -> Result<usize, Error> {
         core.process();
         core.pull();
-        match core.recv() {
+        match core.recv(msg) {
+            Ok(()) => return Ok(msg.size()),
             Err(Error::Again) => {}
-            done => return done,
+            Err(error) => return Err(error),
         }
         let timeout_ms = core.options.rcvtimeo_ms;
         if flags & ZMQ_DONTWAIT != 0 || timeout_ms == 0 {
@@ -106,26 +121,12 @@ impl Socket {
         self.wait_for(true, until, |core| {
             // Another thread's call may have come in between.
             core.pipes.set_bare(bare);
-            match core.recv() {
-                Ok(msg) => Ok(Attempt::Done(msg)),
+            match core.recv(msg) {
+                Ok(()) => Ok(Attempt::Done(msg.size())),
                 Err(Error::Again) => Ok(Attempt::Later),
                 Err(error) => Err(error),
             }
         })
-    }
-
-    /// As [`Socket::recv`], into a message of the caller's; its former contents go.
-    #[inline]
-    pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
-        *msg = self.receive(flags, false)?;
-        Ok(msg.size())
-    }
-
-    /// As [`Socket::recv_into`], for callers that only want the bytes: the message has no metadata.
-    #[inline]
-    pub fn recv_bytes(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
-        *msg = self.receive(flags, true)?;
-        Ok(msg.size())
     }
 }
 
@@ -136,10 +137,10 @@ impl Core {
     }
 
     #[inline]
-    fn recv(&mut self) -> Result<Msg, Error> {
-        let msg = self.pattern.recv(&mut self.pipes)?;
+    fn recv(&mut self, msg: &mut Msg) -> Result<(), Error> {
+        self.pattern.recv_into(&mut self.pipes, msg)?;
         self.more_to_read = msg.more();
         self.sweep();
-        Ok(msg)
+        Ok(())
     }
 }

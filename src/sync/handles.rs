@@ -7,11 +7,11 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::base::Error;
 use crate::sync::Lock;
+use crate::sync::brief::{BriefGuard, BriefLock};
 use crate::sys::process_id;
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -31,7 +31,7 @@ struct Slot<T> {
     owner: AtomicU32,
     /// The generation of the value that is here, 0 for none; changed under the lock only.
     live: AtomicU32,
-    state: Lock<State<T>>,
+    state: BriefLock<State<T>>,
 }
 
 struct State<T> {
@@ -61,7 +61,7 @@ pub enum Stale {
 }
 
 /// A value under its lock.
-pub struct Guard<'a, T>(MutexGuard<'a, State<T>>);
+pub struct Guard<'a, T>(BriefGuard<'a, State<T>>);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -191,7 +191,7 @@ impl<T: 'static> Table<T> {
             .map(|_| Slot {
                 owner: AtomicU32::new(0),
                 live: AtomicU32::new(0),
-                state: Lock::new(State { generation: 1, value: None }),
+                state: BriefLock::new(State { generation: 1, value: None }),
             })
             .collect();
         let boxed: Box<[Slot<T>; BLOCK]> = fresh.into_boxed_slice().try_into().ok()?;

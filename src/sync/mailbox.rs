@@ -9,13 +9,16 @@ use crate::sync::{Lock, Waiters, Waker};
 use crate::sys::EventFd;
 
 /// Messages for one owner from any thread.
-#[derive(Debug)]
 pub struct Mailbox<M> {
     pending: AtomicBool,
     queue: Lock<Vec<M>>,
     waiters: Waiters,
     event: OnceLock<EventFd>,
+    bell: Option<Bell>,
 }
+
+/// What is called for an owner that never waits.
+struct Bell(Box<dyn Fn() + Send + Sync>);
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
@@ -24,24 +27,42 @@ impl<M> Default for Mailbox<M> {
             queue: Lock::new(Vec::new()),
             waiters: Waiters::default(),
             event: OnceLock::new(),
+            bell: None,
         }
     }
 }
 
+impl<M> std::fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").field("pending", &self.pending).finish_non_exhaustive()
+    }
+}
+
 impl<M> Mailbox<M> {
+    /// A mailbox that calls `bell`, in the thread that posts, for the first message since it was last
+    /// emptied.
+    pub fn with_bell(bell: impl Fn() + Send + Sync + 'static) -> Mailbox<M> {
+        Mailbox { bell: Some(Bell(Box::new(bell))), ..Mailbox::default() }
+    }
+
     /// Leaves a message and wakes whoever waits for one.
     pub fn post(&self, message: M) {
-        {
+        let first = {
             let mut queue = self.queue.lock();
             queue.push(message);
             self.pending.store(true, Ordering::SeqCst);
-            if queue.len() == 1 {
+            let first = queue.len() == 1;
+            if first {
                 if let Some(event) = self.event.get() {
                     event.notify();
                 }
             }
-        }
+            first
+        };
         self.waiters.wake();
+        if let (true, Some(Bell(ring))) = (first, &self.bell) {
+            ring();
+        }
     }
 
     /// Whether anything was left.

@@ -1,8 +1,9 @@
 //! What threads share: the single-producer queue, mailboxes, wakers, and the table behind C handles.
 //!
 //! Everything here is independent of messages and sockets. The queue and the sleeping flag are model
-//! checked (`RUSTFLAGS="--cfg loom" cargo test --lib --release loom`).
+//! checked (`RUSTFLAGS="--cfg loom" cargo test --lib loom`).
 
+mod brief;
 pub mod handles;
 mod lock;
 mod mailbox;

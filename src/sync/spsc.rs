@@ -149,32 +149,37 @@ impl<T> Sender<T> {
 
 impl<T> Receiver<T> {
     /// The next published item.
-    #[inline]
+    #[cfg(test)]
     pub fn pop(&mut self) -> Option<T> {
-        if !self.ready() {
-            return None;
-        }
-        if self.chunk.is_null() || self.at == CHUNK {
-            self.advance();
-        }
-        // SAFETY: `ready` saw this slot published (acquire), the writer never touches it again, and
-        // `at` moves on so that it is taken once.
-        let item = unsafe { (*self.chunk).slots[self.at].with(|slot| (*slot).assume_init_read()) };
-        self.at += 1;
-        self.read += 1;
-        Some(item)
+        let slot = self.next_slot()?;
+        // SAFETY: `next_slot` answers each published slot once; the writer never touches it again.
+        Some(unsafe { (*slot).with(|slot| (*slot).assume_init_read()) })
     }
 
-    /// Looks at the next published item.
-    pub fn peek(&mut self) -> Option<&T> {
+    /// Moves the next published item into `place`; false, with `place` left alone, when there is none.
+    #[inline]
+    pub fn pop_into(&mut self, place: &mut T) -> bool {
+        let Some(slot) = self.next_slot() else { return false };
+        // SAFETY: `next_slot` answers each published slot once, so the item is ours to move.
+        *place = unsafe { (*slot).with(|slot| (*slot).assume_init_read()) };
+        true
+    }
+
+    /// The slot of the next published item, which is the caller's from now on.
+    #[inline]
+    fn next_slot(&mut self) -> Option<*const Cell<MaybeUninit<T>>> {
         if !self.ready() {
             return None;
         }
         if self.chunk.is_null() || self.at == CHUNK {
             self.advance();
         }
-        // SAFETY: as in `pop`; the borrow keeps this end from moving on.
-        unsafe { Some((*self.chunk).slots[self.at].with(|slot| (*slot).assume_init_ref())) }
+        // SAFETY: `ready` saw this slot published (acquire); its chunk is live until the reader has left
+        // it, which happens in a later call at the earliest.
+        let slot = unsafe { ptr::from_ref(&(&(*self.chunk).slots)[self.at]) };
+        self.at += 1;
+        self.read += 1;
+        Some(slot)
     }
 
     /// Whether an item is there. Does not go to sleep.
@@ -304,7 +309,6 @@ mod tests {
                     _ => {
                         assert_eq!(rx.ready_or_sleep(), !oracle.is_empty());
                         asleep |= oracle.is_empty();
-                        assert_eq!(rx.peek().map(|b| **b), oracle.front().copied());
                     }
                 }
             }

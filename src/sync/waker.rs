@@ -6,13 +6,13 @@
 //! calls [`Waiters::wake`]. Both sides have a sequentially consistent fence between their two steps.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::base::Error;
 use crate::sync::Lock;
-use crate::sys::{EventFd, PollFd, futex_wait, futex_wake, poll, process_id};
+use crate::sys::{EventFd, PollFd, poll, process_id};
 
 const ARMED: u32 = 0;
 const WOKEN: u32 = 1;
@@ -75,7 +75,7 @@ impl Waker {
                 event.notify();
             }
         } else {
-            futex_wake(&self.state);
+            futex::wake(&self.state);
         }
     }
 
@@ -84,7 +84,7 @@ impl Waker {
         if self.woken() {
             return Ok(());
         }
-        futex_wait(&self.state, ARMED, timeout)
+        futex::wait(&self.state, ARMED, timeout)
     }
 
     /// The descriptor that [`Waker::wait_with`] needs; made on first use.
@@ -116,6 +116,23 @@ impl Waker {
         }
         if ready == 0 { Err(Error::Again) } else { Ok(()) }
     }
+}
+
+#[cfg(not(loom))]
+mod futex {
+    pub(super) use crate::sys::{futex_wait as wait, futex_wake as wake};
+}
+
+/// Under loom nobody really sleeps: its tests look at the state instead.
+#[cfg(loom)]
+mod futex {
+    use super::{AtomicU32, Duration, Error};
+
+    pub(super) fn wait(_: &AtomicU32, _: u32, _: Option<Duration>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    pub(super) fn wake(_: &AtomicU32) {}
 }
 
 struct Pool {
@@ -169,5 +186,54 @@ impl Waiters {
         for waker in first.iter().chain(&others) {
             waker.wake();
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc as LoomArc;
+    use loom::sync::atomic::AtomicBool as LoomBool;
+    use loom::thread;
+
+    /// The teller changes the state and wakes; the sleeper registers and looks again. One of them sees
+    /// the other, in every interleaving.
+    #[test]
+    fn loom_a_registered_sleeper_is_woken_or_sees_the_news() {
+        loom::model(|| {
+            let waiters = LoomArc::new(Waiters::default());
+            let news = LoomArc::new(LoomBool::new(false));
+            let (tell, told) = (waiters.clone(), news.clone());
+            let teller = thread::spawn(move || {
+                told.store(true, Ordering::Release);
+                tell.wake();
+            });
+            let waker = Arc::new(Waker::new());
+            waker.arm();
+            waiters.add(&waker);
+            let seen = news.load(Ordering::Acquire);
+            teller.join().unwrap();
+            assert!(seen || waker.woken(), "asleep, with news");
+        });
+    }
+
+    /// A waker that switches from the futex to poll(2) is woken in the way it then waits, or sees that it
+    /// was woken before it waits.
+    #[test]
+    fn loom_a_wake_up_during_the_switch_to_polling_is_seen() {
+        loom::model(|| {
+            let waker = LoomArc::new(Waker::new());
+            waker.arm();
+            let other = waker.clone();
+            let teller = thread::spawn(move || {
+                // What `wake` does, telling which way it would have gone.
+                other.state.swap(WOKEN, Ordering::SeqCst);
+                other.polling.load(Ordering::SeqCst)
+            });
+            waker.set_polling(true);
+            let seen = waker.woken();
+            let by_descriptor = teller.join().unwrap();
+            assert!(seen || by_descriptor, "waits in poll, woken by futex");
+        });
     }
 }

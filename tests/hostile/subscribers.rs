@@ -1,5 +1,8 @@
 //! Subscribers that want too much, or the wrong thing.
 
+use std::io::Write;
+use std::thread;
+
 use zmq::base::constants as c;
 
 use crate::support::alone::{alone, memory};
@@ -15,6 +18,16 @@ fn subscribe(topic: &[u8]) -> Vec<u8> {
 
 fn cancel(topic: &[u8]) -> Vec<u8> {
     command("CANCEL", topic)
+}
+
+/// Says something while the publisher is at work: it takes in what it is sent when it sends.
+fn say(service: &Service, peer: &Raw, bytes: Vec<u8>) {
+    let mut writer = peer.0.try_clone().expect("a second handle");
+    let writing = thread::spawn(move || writer.write_all(&bytes).expect("an open connection"));
+    while !writing.is_finished() {
+        service.check();
+    }
+    writing.join().expect("a writer");
 }
 
 /// CVE-2021-20236.
@@ -63,17 +76,12 @@ fn nested_topics_do_not_exhaust_the_stack() {
     for takes_back in [true, false] {
         let mut peer = Raw::connect(service.address);
         peer.greet("SUB");
-        for len in 1..DEPTH {
-            peer.send(&subscribe(&topic[..len]));
-        }
-        service.check();
+        let topics: Vec<Vec<u8>> = (1..DEPTH).map(|len| subscribe(&topic[..len])).collect();
+        say(&service, &peer, topics.concat());
         service.server.send(&[&topic]);
-        service.check();
         if takes_back {
-            for len in 1..DEPTH {
-                peer.send(&cancel(&topic[..len]));
-            }
-            peer.expect_alive();
+            let topics: Vec<Vec<u8>> = (1..DEPTH).map(|len| cancel(&topic[..len])).collect();
+            say(&service, &peer, topics.concat());
         }
         service.check();
         drop(peer);
@@ -128,17 +136,7 @@ fn messages_to_a_publisher_leave_no_memory_behind() {
         for round in 0..ROUNDS {
             let mut peer = Raw::connect(service.address);
             peer.send(&handshake);
-            let mut writer = peer.0.try_clone().expect("a second handle");
-            let messages = messages.clone();
-            let writing = std::thread::spawn(move || {
-                use std::io::Write;
-                writer.write_all(&messages).expect("an open connection");
-            });
-            // A publisher takes in what it is sent when it sends.
-            while !writing.is_finished() {
-                service.check();
-            }
-            writing.join().expect("a writer");
+            say(&service, &peer, messages.clone());
             drop(peer);
             while monitor.try_next().is_none_or(|event| event.code != c::ZMQ_EVENT_DISCONNECTED) {
                 service.check();
@@ -169,7 +167,6 @@ fn messages_to_a_publisher_that_does_not_read_are_bounded() {
         let mut sent = 0;
         let mut refused = 0;
         while sent < SENT && refused < 50 {
-            use std::io::Write;
             match peer.0.write(&bytes) {
                 Ok(n) => sent += n,
                 Err(_) => {
@@ -198,27 +195,16 @@ fn the_topics_of_a_subscriber_go_with_it() {
             bytes.extend(subscribe(format!("topic-{n}").as_bytes()));
         }
         let mut most = 0;
-        for round in 0..6 {
+        for round in 0..16 {
             let mut peer = Raw::connect(service.address);
             peer.greet("SUB");
-            let mut writer = peer.0.try_clone().expect("a second handle");
-            let bytes = bytes.clone();
-            let writing = std::thread::spawn(move || {
-                use std::io::Write;
-                writer.write_all(&bytes).expect("an open connection");
-            });
-            while !writing.is_finished() {
-                service.check();
-            }
-            writing.join().expect("a writer");
-            peer.expect_alive();
-            service.check();
+            say(&service, &peer, bytes.clone());
             drop(peer);
             while monitor.try_next().is_none_or(|event| event.code != c::ZMQ_EVENT_DISCONNECTED) {
                 service.check();
             }
             service.check();
-            if round == 1 {
+            if round == 5 {
                 most = memory();
             }
         }
