@@ -17,10 +17,10 @@ use super::worker::Command;
 use crate::message::{Msg, frame};
 use crate::pipe::Urgency;
 use crate::pipe::wire::{Segment, SendQueue};
+use crate::sync::BriefGuard;
 use crate::transport::Stream;
 use crate::zmtp::decoder::Framing;
 use crate::zmtp::{Protocol, command};
-use std::sync::MutexGuard;
 
 /// Two sends closer than this, twice running, are a burst.
 const DENSE_NS: u64 = 10_000;
@@ -105,6 +105,16 @@ pub(super) fn clock() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
+/// Whether a sender that must not wait is still filling the queue: it is let, up to its mark or for a
+/// millisecond, so that it meets its mark rather than a race with the I/O thread.
+fn in_full_swing(queue: &mut SendQueue) -> bool {
+    const ROUNDS: u8 = 10;
+    let (bytes, (seen, rounds)) = (queue.bytes, queue.link.grown);
+    let swings = queue.link.hurried && bytes > seen && rounds < ROUNDS;
+    queue.link.grown = if swings { (bytes, rounds + 1) } else { (0, 0) };
+    swings
+}
+
 /// What came of an attempt to write everything.
 struct Written {
     messages: usize,
@@ -172,6 +182,9 @@ impl Connection {
             return true;
         }
         queue.link.quiet = 0;
+        if !first && in_full_swing(&mut queue) {
+            return true;
+        }
         let idle = queue.link.open && !queue.link.writing && !queue.link.blocked;
         if idle && (first || flushed == 0) {
             self.drain(queue);
@@ -198,7 +211,7 @@ impl Connection {
     }
 
     /// Writes until nothing is left or the kernel is full. The link must be open, idle and not blocked.
-    fn drain<'a>(&'a self, mut queue: MutexGuard<'a, SendQueue>) {
+    fn drain<'a>(&'a self, mut queue: BriefGuard<'a, SendQueue>) {
         let outlet = self.outlet.lock().clone();
         let Some((stream, encoding)) = outlet else { return };
         queue.link.writing = true;

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Driver, Notice, Target, Urgency};
 use crate::message::{Msg, frame};
-use crate::sync::Lock;
+use crate::sync::{BriefLock, Lock};
 
 /// Payloads from this size go to the kernel from where they are.
 const BY_REFERENCE: usize = 8 * 1024;
@@ -26,7 +26,7 @@ const GUARDED_STRIDE: u32 = 32;
 /// What the socket's end and the connection share.
 pub struct Wire {
     /// Towards the peer.
-    pub send: Lock<SendQueue>,
+    pub send: BriefLock<SendQueue>,
     /// From the peer.
     pub receive: Lock<ReceiveQueue>,
     target: OnceLock<Target>,
@@ -80,6 +80,10 @@ pub struct Link {
     pub flushed: u32,
     /// Nothing was appended since the guard last looked, this many times.
     pub quiet: u8,
+    /// The last sender must not wait, and so writes nothing itself while under guard.
+    pub hurried: bool,
+    /// Bytes that waited when the guard last left them to grow, and how often it did.
+    pub grown: (usize, u8),
 }
 
 /// A piece of the send queue.
@@ -367,7 +371,7 @@ impl Wire {
     /// A pipe with the marks of its socket. Where only the newest message counts, `conflate`.
     pub fn new(send_mark: i32, receive_mark: i32, conflate: bool) -> Arc<Wire> {
         Arc::new(Wire {
-            send: Lock::default(),
+            send: BriefLock::default(),
             receive: Lock::default(),
             target: OnceLock::new(),
             send_mark: AtomicI32::new(send_mark),
@@ -635,6 +639,7 @@ impl End {
             drop(queue);
             self.stage.push(msg.take());
         } else {
+            queue.link.hurried = hurried;
             queue.push(msg);
             drop(queue);
             self.unflushed_bytes += size;

@@ -65,6 +65,7 @@ impl Core {
     /// The poll events among `wanted` that a call now would find.
     pub(super) fn events(&mut self, wanted: i32) -> i32 {
         self.process();
+        self.flush_left();
         let mut events = 0;
         if wanted & c::ZMQ_POLLIN != 0 {
             let mut ready = self.pattern.can_recv(&mut self.pipes);

@@ -10,8 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::base::Error;
-use crate::sync::Lock;
-use crate::sync::brief::{BriefGuard, BriefLock};
+use crate::sync::{BriefGuard, BriefLock, Lock};
 use crate::sys::process_id;
 
 #[cfg(not(target_pointer_width = "64"))]

@@ -11,6 +11,7 @@ mod prim;
 mod spsc;
 mod waker;
 
+pub use brief::{BriefGuard, BriefLock};
 pub use lock::Lock;
 pub use mailbox::Mailbox;
 pub use spsc::{Receiver, Sender, channel};
