@@ -46,7 +46,7 @@ impl Encoding {
     pub(super) fn of(framing: Framing) -> Encoding {
         match framing {
             Framing::Zmtp { protocol, .. } => Encoding::Zmtp(protocol),
-            Framing::Raw => Encoding::Raw,
+            Framing::Raw { .. } => Encoding::Raw,
         }
     }
 

@@ -39,7 +39,6 @@ impl Session {
         let framing = Framing::Zmtp { protocol, single: protocol.has_v1_frames() };
         let mut heartbeat = None;
         if protocol.has_commands() {
-            self.tell(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0, Some(&stream));
             let o = &self.shared.options;
             let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
             let mut beats = Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms);
@@ -58,7 +57,8 @@ impl Session {
             metadata.push(b"Peer-Address", address.as_bytes());
         }
         let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
-        self.go(stream, Framing::Raw, &[], identity, None, context)
+        let piece = usize::try_from(self.shared.options.in_batch_size).unwrap_or(1);
+        self.go(stream, Framing::Raw { piece }, &[], identity, None, context)
     }
 
     pub(super) fn go(
@@ -85,6 +85,10 @@ impl Session {
                 endpoint: self.shared.endpoint,
                 initiator: matches!(self.kind, Kind::Dialing(_)),
             });
+        }
+        // Only now: who hears of it may send to the peer by its name at once.
+        if heartbeat.is_some() {
+            self.tell(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0, Some(&stream));
         }
         self.notify(c::ZMQ_NOTIFY_CONNECT);
         self.phase = Phase::Open { stream: stream.clone(), heartbeat };

@@ -239,8 +239,11 @@ impl Pattern for XPub {
     }
 
     fn subscribe_to_all(&mut self, _pipes: &mut Pipes, id: PipeId) {
-        // Without memory for it the peer gets nothing, as with any other subscription.
-        self.subscribers.add(b"", id).ok();
+        // As if the peer had asked. Without memory for it the peer gets nothing, as with any other
+        // subscription.
+        if let Ok(everything) = Msg::copy_of(&[SUBSCRIBE]) {
+            self.take_subscription(id, everything);
+        }
     }
 
     fn readable(&mut self, pipes: &mut Pipes, id: PipeId) {

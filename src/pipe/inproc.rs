@@ -148,8 +148,13 @@ impl End {
     /// The marks of the socket that owns this end; the far side sees them at once.
     pub fn set_marks(&mut self, send: i32, receive: i32) {
         self.out_state.writer_mark.store(send, Ordering::Relaxed);
-        self.in_state.reader_mark.store(receive, Ordering::Relaxed);
+        let before = self.in_state.reader_mark.swap(receive, Ordering::SeqCst);
         self.plan_announcement();
+        // A connecter that met its own mark while it waited for the bind has the sum from now on. A mark
+        // that changes later shows at the next announcement, as in libzmq.
+        if before == UNKNOWN {
+            self.wake_writer();
+        }
     }
 
     /// Messages until the total read is a multiple of the low-water mark.
@@ -243,6 +248,11 @@ impl End {
     fn announce(&mut self) {
         self.plan_announcement();
         self.in_state.progress.store(self.read, Ordering::SeqCst);
+        self.wake_writer();
+    }
+
+    /// Tells a writer that found the pipe full to look again.
+    fn wake_writer(&self) {
         fence(Ordering::SeqCst);
         if self.in_state.blocked.swap(false, Ordering::SeqCst) {
             if let Some(writer) = self.in_state.writer.get() {

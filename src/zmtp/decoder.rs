@@ -70,8 +70,11 @@ pub enum Framing {
         /// No ranges: each body has to be looked at (ZMTP 1.0, encryption).
         single: bool,
     },
-    /// No frames: whatever a read returns is a message.
-    Raw,
+    /// No frames: what a read returns is a message, or several of at most `piece` bytes.
+    Raw {
+        /// The most bytes in one message.
+        piece: usize,
+    },
 }
 
 /// The state between two reads of one connection.
@@ -186,7 +189,7 @@ impl Decoder {
             }
         }
         match self.framing {
-            Framing::Raw => Ok(self.decode_raw(budget, out)),
+            Framing::Raw { piece } => Ok(self.decode_raw(piece.max(1), budget, out)),
             Framing::Zmtp { protocol, single } => self.decode_frames(protocol, single, budget, out),
         }
     }
@@ -214,17 +217,19 @@ impl Decoder {
         }
     }
 
-    fn decode_raw(&mut self, budget: usize, out: &mut Vec<Output>) -> Stop {
-        let bytes = self.bytes().get(self.at..).unwrap_or_default();
+    fn decode_raw(&mut self, piece: usize, budget: usize, out: &mut Vec<Output>) -> Stop {
+        let bytes = self.bytes().get(self.at..).unwrap_or_default().to_vec();
         if bytes.is_empty() {
             return Stop::Hungry;
         }
         if budget == 0 {
             return Stop::Full;
         }
-        out.push(Output::Part(Msg::from_vec(bytes.to_vec())));
-        self.at = self.bytes().len();
-        Stop::Hungry
+        for piece in bytes.chunks(piece).take(budget) {
+            self.at += piece.len();
+            out.push(Output::Part(Msg::from_vec(piece.to_vec())));
+        }
+        if self.at < self.bytes().len() { Stop::Full } else { Stop::Hungry }
     }
 
     fn decode_frames(

@@ -71,7 +71,9 @@ fn a_conversation_may_end_after_any_byte() {
             let shaken = cut >= talk.handshake.len();
             match story[..] {
                 [] => assert!(shaken && !talk.succeeds, "{cut}"),
-                [(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0)] => assert!(shaken && talk.succeeds, "{cut}"),
+                [(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0)] => {
+                    assert!(shaken && talk.succeeds, "{cut}")
+                }
                 [(c::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, errno)] => {
                     assert!(!shaken, "{cut}");
                     assert!([libc::EPIPE as u64, libc::ECONNRESET as u64].contains(&errno));

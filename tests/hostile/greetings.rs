@@ -7,10 +7,8 @@ use zmq::base::constants as c;
 use crate::support::local::{Context, Service};
 use crate::support::raw::{Raw, SIGNATURE, frame, greeting, ready, v1_frame};
 
-const MECHANISM_MISMATCH: (i32, u64) = (
-    c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
-    c::ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH as u64,
-);
+const MECHANISM_MISMATCH: (i32, u64) =
+    (c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, c::ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH as u64);
 
 #[test]
 fn another_mechanism_is_refused() {

@@ -8,10 +8,8 @@ use crate::support::raw::{
     ready, v1_long_header,
 };
 
-const UNEXPECTED: (i32, u64) = (
-    c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
-    c::ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u64,
-);
+const UNEXPECTED: (i32, u64) =
+    (c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, c::ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u64);
 const MALFORMED_ERROR: (i32, u64) = (
     c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
     c::ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR as u64,
@@ -220,8 +218,7 @@ fn absurd_routing_ids_harm_nobody() {
     let mut peers = Vec::new();
     for id in ids {
         let mut peer = Raw::connect(service.address);
-        let body =
-            [property(b"Socket-Type", b"DEALER"), property(b"Identity", id)].concat();
+        let body = [property(b"Socket-Type", b"DEALER"), property(b"Identity", id)].concat();
         peer.offer(&[greeting(b"NULL"), command("READY", &body)].concat());
         peer.offer(&frame(0, b"in"));
         service.check();
@@ -229,7 +226,8 @@ fn absurd_routing_ids_harm_nobody() {
     }
     for old in [SIGNATURE.to_vec(), vec![]] {
         let mut peer = Raw::connect(service.address);
-        let id = if old.is_empty() { b"\x05\0twin".to_vec() } else { b"\x01\x05\0\x04twin".to_vec() };
+        let id =
+            if old.is_empty() { b"\x05\0twin".to_vec() } else { b"\x01\x05\0\x04twin".to_vec() };
         peer.offer(&[old, id].concat());
         service.check();
         peers.push(peer);

@@ -172,7 +172,11 @@ fn replies_without_form_never_reach_a_requester() {
         assert_eq!(server.frame(), (0, b"question".to_vec()));
         server.offer(&bytes);
         let got = client.recv_with(0);
-        assert!(matches!(got, Err(Error::Again)), "{got:?} for {:?}", &bytes[..bytes.len().min(30)]);
+        assert!(
+            matches!(got, Err(Error::Again)),
+            "{got:?} for {:?}",
+            &bytes[..bytes.len().min(30)]
+        );
     }
 }
 

@@ -125,11 +125,8 @@ fn messages_to_a_publisher_leave_no_memory_behind() {
         let context = Context::new();
         let service = Service::start(&context, c::ZMQ_PUB, |_| {});
         let monitor = service.server.watch(&context);
-        let body = [
-            property(b"Socket-Type", b"SUB"),
-            property(b"X-padding", &[b'p'; 20_000]),
-        ]
-        .concat();
+        let body =
+            [property(b"Socket-Type", b"SUB"), property(b"X-padding", &[b'p'; 20_000])].concat();
         let handshake = [greeting(b"NULL"), command("READY", &body)].concat();
         let messages = [frame(MORE, &[b'm'; 1000]), frame(0, &[b'l'; 1000])].concat().repeat(400);
         let mut after_first = None;
