@@ -26,7 +26,7 @@ use crate::sync::Mailbox;
 use crate::zmtp::handshake;
 
 pub use accept::listen;
-pub use session::dial;
+pub use session::{Dialer, dial};
 pub use worker::{EndpointRef, Worker, Workers};
 
 /// What connections know of the socket they belong to. The last one to go ends the socket for good: it

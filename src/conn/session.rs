@@ -88,13 +88,34 @@ pub(super) enum Linger {
     Until(Instant),
 }
 
-/// Starts connecting to `address` in the background. With IMMEDIATE off the pipe is there at once.
+/// A connecter that was not started yet: its pipe has to report to the socket first.
+pub struct Dialer {
+    place: EndpointRef,
+    session: Box<Session>,
+    pipe: Option<Pipe>,
+}
+
+impl Dialer {
+    /// The socket's pipe, to be taken in before the start; with IMMEDIATE it comes later, by itself.
+    pub fn take_pipe(&mut self) -> Option<Pipe> {
+        self.pipe.take()
+    }
+
+    /// Starts connecting in the background.
+    pub fn start(self) -> EndpointRef {
+        let Dialer { place, session, .. } = self;
+        place.worker.send(Command::Session(place.key, session));
+        place
+    }
+}
+
+/// Prepares a connecter to `endpoint`.
 pub fn dial(
     workers: &Arc<Workers>,
     shared: Arc<Shared>,
     dial: Dial,
     endpoint: &str,
-) -> Result<(EndpointRef, Option<Pipe>), Error> {
+) -> Result<Dialer, Error> {
     let worker = workers.choose(shared.options.affinity).ok_or(Error::NoThread)?;
     let key = worker.next_key();
     let connection = Connection::new(worker.clone(), shared.clone(), key);
@@ -111,8 +132,7 @@ pub fn dial(
         next_look: None,
     };
     worker.count(1);
-    worker.send(Command::Session(key, Box::new(session)));
-    Ok((EndpointRef { worker, key }, pipe))
+    Ok(Dialer { place: EndpointRef { worker, key }, session: Box::new(session), pipe })
 }
 
 pub(super) fn pipe_of(connection: &Arc<Connection>) -> Pipe {

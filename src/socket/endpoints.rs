@@ -191,12 +191,14 @@ impl Core {
         }
         let dial = transport::parse_connect(scheme, rest, &self.options)?;
         let id = self.take_endpoint_id();
-        let (place, pipe) = conn::dial(&workers, self.shared(id), dial, address)?;
-        if let Some(pipe) = pipe {
+        let mut dialer = conn::dial(&workers, self.shared(id), dial, address)?;
+        if let Some(pipe) = dialer.take_pipe() {
             let assigned = self.pattern.connect_routing_id();
             let new = NewPipe { pipe, identity: None, endpoint: id, initiator: true };
             self.attach(new, assigned);
         }
+        // Not before: what a fast peer says would find nobody to hear it.
+        let place = dialer.start();
         let text = address.to_owned();
         self.endpoints.push(Endpoint { id, text, place: Place::Dialing(place) });
         Ok(())
