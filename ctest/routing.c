@@ -166,6 +166,44 @@ TEST (notices)
     GOOD (zmq_close (router));
 }
 
+/* A connection may be complete before zmq_connect is over: the peer's name must not get lost in between. Other threads
+ * take the processor away, so that this happens now and then. */
+static volatile int busy;
+
+static void keep_busy (void *argument)
+{
+    (void) argument;
+    while (busy)
+        ;
+}
+
+TEST (hurried_peers)
+{
+    void *hogs[4], *dealer = open_socket (context, ZMQ_DEALER);
+    int i;
+    size_t t;
+    busy = 1;
+    for (i = 0; i < 4; i++)
+        hogs[i] = zmq_threadstart (keep_busy, NULL);
+    for (t = 1; t < TRANSPORTS; t++) {
+        GOOD (zmq_bind (dealer, address_on (transports[t])));
+        for (i = 0; i < 200; i++) {
+            void *router = connected (context, ZMQ_ROUTER, last_endpoint (dealer));
+            GOOD (send_text (dealer, "hello", 0));
+            EQUAL (zmq_recv (router, NULL, 0, 0), 5);
+            EXPECT (router, "hello");
+            GOOD (zmq_close (router));
+            WAIT_UNTIL (dealer, !(get_int (dealer, ZMQ_EVENTS) & ZMQ_POLLOUT));
+            if (failures > failures_before)
+                break;
+        }
+    }
+    busy = 0;
+    for (i = 0; i < 4; i++)
+        zmq_threadclose (hogs[i]);
+    GOOD (zmq_close (dealer));
+}
+
 TEST (work_is_shared_out)
 {
     size_t i;
@@ -363,6 +401,7 @@ int main (void)
     RUN (naming_the_next_connection);
     RUN (probes);
     RUN (notices);
+    RUN (hurried_peers);
     RUN (work_is_shared_out);
     RUN (senders_are_heard_in_turn);
     RUN (half_a_message_is_never_seen);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them.
 #
-#   ctest/test.sh [STAGE...]     stages: rust doc c conformance interop (all when none is named)
+#   ctest/test.sh [STAGE...]     stages: rust doc c conformance interop pyzmq (all when none is named)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -11,7 +11,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust doc c conformance interop)
+[ ${#stages[@]} -gt 0 ] || stages=(rust doc c conformance interop pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -82,6 +82,11 @@ stage_interop() {
         case $name in interop*) names+=(--test "$name") ;; esac
     done
     run_tests interop 600 "${names[@]}"
+}
+
+# pyzmq's own tests; what they need is fetched once.
+stage_pyzmq() {
+    run pyzmq 300 tests/pyzmq/run.sh
 }
 
 # The C and C++ programs of this folder, each a test of its own: 0 is passed, 77 skipped.

@@ -102,6 +102,19 @@ impl Hub {
         Some(identity)
     }
 
+    /// As [`Hub::connect`] where somebody is bound to the name; false, and nothing waits, where not.
+    pub fn connect_to_bound(&self, name: &str, connecting: Connecting) -> bool {
+        let names = self.names.lock();
+        let Some(bound) = names.bound.get(name) else { return false };
+        let on_attach = bound.on_attach.clone();
+        join(bound, connecting);
+        drop(names);
+        if let Some(call) = on_attach {
+            call();
+        }
+        true
+    }
+
     /// Whether a name is bound.
     pub fn is_bound(&self, name: &str) -> bool {
         self.names.lock().bound.contains_key(name)

@@ -5,9 +5,10 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use support::Scratch;
 use support::peer::{Peer, Peers, Side, words};
@@ -51,6 +52,44 @@ fn zmtp_3_0_push_in_single_bytes() {
     wire.send(b"\x01\x01a\x01\x00\x00\x01b");
     wire.send(b"\x02\0\0\0\0\0\0\0\x04long"); // a long frame may be short
     library.finish();
+}
+
+/// A peer need not wait for the library at any step: all of it may arrive at once.
+#[test]
+fn everything_in_one_write() {
+    let mut greeting = SIGNATURE.to_vec();
+    greeting.extend(b"\x03\x00NULL");
+    greeting.resize(64, 0);
+    let hello = b"\x00\x05hello";
+    let connected = [greeting.as_slice(), &ready("PUSH", false), hello, hello].concat();
+    for _ in 0..20 {
+        let (mut wire, library) = accept_from("socket pull", "recv hello recv hello");
+        wire.send(&connected);
+        library.finish();
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let script = format!("socket pull bind tcp://{address} recv hello recv hello");
+        let library = Library::start(Scratch::new("old").unwrap(), &script);
+        let mut wire = Wire::new(connect(address));
+        wire.send(&connected);
+        library.finish();
+    }
+}
+
+/// The last step of the handshake and the first messages come in one segment.
+#[test]
+fn ready_and_messages_in_one_write() {
+    for _ in 0..20 {
+        let (mut wire, library) = accept_from("socket dealer", "recv hello recv hello send answer");
+        wire.greet(0);
+        wire.expect(&ready("DEALER", true));
+        let hello = b"\x00\x05hello";
+        wire.send(&[ready("DEALER", true).as_slice(), hello, hello].concat());
+        wire.expect(b"\x00\x06answer");
+        library.finish();
+    }
 }
 
 #[test]
@@ -266,6 +305,18 @@ fn accept_from(socket: &str, script: &str) -> (Wire, Library) {
     (Wire::new(listener.accept().unwrap().0), library)
 }
 
+/// Connects to the library's side, which may still be on its way to listening.
+fn connect(address: SocketAddr) -> TcpStream {
+    let began = Instant::now();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => return stream,
+            Err(e) => assert!(began.elapsed() < PATIENCE, "{address}: {e}"),
+        }
+        thread::yield_now();
+    }
+}
+
 /// The process that runs the library.
 struct Library {
     peer: Peer,
@@ -305,8 +356,16 @@ impl Wire {
         stream.into()
     }
 
-    /// The whole greeting and handshake of ZMTP 3 with NULL, as the library answers it step by step.
+    /// The whole greeting and handshake of ZMTP 3 with NULL.
     fn greet_3(&mut self, minor: u8, own_type: &str, its_type: &str) {
+        self.greet(minor);
+        let identity = ["REQ", "DEALER", "ROUTER"].contains(&its_type);
+        self.expect(&ready(its_type, identity));
+        self.send(&ready(own_type, false));
+    }
+
+    /// The greeting of ZMTP 3, as the library answers it step by step.
+    fn greet(&mut self, minor: u8) {
         let mut rest = [0; 53];
         rest[1..5].copy_from_slice(b"NULL");
         self.expect(SIGNATURE);
@@ -317,9 +376,6 @@ impl Wire {
         self.expect(&rest);
         rest[0] = minor;
         self.send(&rest);
-        let identity = ["REQ", "DEALER", "ROUTER"].contains(&its_type);
-        self.expect(&ready(its_type, identity));
-        self.send(&ready(own_type, false));
     }
 
     /// The greeting of ZMTP 2.0: `length` is what the library's signature holds, the types are numbers.

@@ -3,15 +3,18 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
+use zeroize::Zeroizing;
+
 use super::{errno, guard, ptr};
 use crate::base::constants::{
     EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM, ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH,
 };
 use crate::base::{Error, z85};
+use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
 
-/// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "curve", "gssapi",
-/// "vmci", "vsock", "WS", "WSS", and "draft", which would promise all of the draft API.
-const CAPABILITIES: [&CStr; 1] = [c"ipc"];
+/// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "gssapi", "vmci",
+/// "vsock", "WS", "WSS", and "draft", which would promise all of the draft API.
+const CAPABILITIES: [&CStr; 2] = [c"ipc", c"curve"];
 
 /// The errno of the calling thread.
 ///
@@ -125,7 +128,7 @@ unsafe fn write_all(dest: *mut c_void, bytes: &[u8]) -> Result<(), Error> {
 
 /// Makes a CURVE key pair, as two Z85 texts of 40 characters and a NUL.
 ///
-/// Returns 0, or -1: ENOTSUP while the library has no CURVE.
+/// Returns 0, or -1: EINVAL for NULL, or what the system says when it has no random bytes.
 /// Man page: zmq_curve_keypair.
 ///
 /// # Safety
@@ -135,13 +138,20 @@ pub unsafe extern "C" fn zmq_curve_keypair(
     z85_public_key: *mut c_char,
     z85_secret_key: *mut c_char,
 ) -> c_int {
-    let _ = (z85_public_key, z85_secret_key);
-    guard::call(-1, || Err(Error::NotSupported))
+    guard::call(-1, || {
+        let secret = SecretKey::generate(Random::of_system())?;
+        // SAFETY: the same promise.
+        unsafe { write_key(z85_public_key, &secret.public()) }?;
+        // SAFETY: the same promise.
+        unsafe { write_key(z85_secret_key, secret.bytes()) }?;
+        Ok(0)
+    })
 }
 
 /// Derives the public key of a CURVE secret key, both as Z85 texts of 40 characters and a NUL.
 ///
-/// Returns 0, or -1: ENOTSUP while the library has no CURVE.
+/// Returns 0, or -1 with nothing written: EINVAL when the secret key is no Z85 text of 40
+/// characters, or for NULL.
 /// Man page: zmq_curve_public.
 ///
 /// # Safety `z85_public_key` is NULL or has room for 41 characters; `z85_secret_key` is NULL or a
@@ -151,6 +161,24 @@ pub unsafe extern "C" fn zmq_curve_public(
     z85_public_key: *mut c_char,
     z85_secret_key: *const c_char,
 ) -> c_int {
-    let _ = (z85_public_key, z85_secret_key);
-    guard::call(-1, || Err(Error::NotSupported))
+    guard::call(-1, || {
+        // SAFETY: the same promise.
+        let text = unsafe { ptr::c_str(z85_secret_key) }?;
+        let bytes = Zeroizing::new(z85::decode(text.to_bytes()).ok_or(Error::Invalid)?);
+        let bytes: &[u8; KEY_LEN] = bytes[..].try_into().map_err(|_| Error::Invalid)?;
+        // SAFETY: the same promise.
+        unsafe { write_key(z85_public_key, &SecretKey::new(bytes).public()) }?;
+        Ok(0)
+    })
+}
+
+/// Writes a key as text and a NUL.
+///
+/// # Safety
+/// `dest` is NULL or has room for 41 characters.
+unsafe fn write_key(dest: *mut c_char, key: &[u8; KEY_LEN]) -> Result<(), Error> {
+    let mut text = Zeroizing::new(z85::encode(key).ok_or(Error::Invalid)?.into_bytes());
+    text.push(0);
+    // SAFETY: the same promise.
+    unsafe { write_all(dest.cast(), &text) }
 }

@@ -15,10 +15,12 @@ use crate::pipe::wire::{Batch, Item, Wire};
 use crate::pipe::{Driver, Urgency};
 use crate::reactor::{Interest, Registration};
 use crate::sync::Lock;
-use crate::sys::receive_append;
+use crate::sys::{PerProcess, receive_append};
 use crate::transport::Stream;
+use crate::zmtp::Protocol;
 use crate::zmtp::command::{self, Command as Zmtp};
 use crate::zmtp::decoder::{Decoder, Framing, Malformed, Output, Stop};
+use crate::zmtp::mechanism::Framer;
 
 /// How much the I/O thread reads from one connection before it looks at the others.
 const ROUNDS: usize = 4;
@@ -33,6 +35,57 @@ pub enum Loss {
     Broken(i32),
     /// The peer broke the protocol: it is not connected to again.
     Protocol,
+    /// The same, by something that does not decrypt; with the monitor's code for it.
+    Refused(u32),
+}
+
+impl Loss {
+    /// Whether the peer is to blame, so that there is no point in connecting to it again.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Loss::Broken(_))
+    }
+}
+
+impl From<Malformed> for Loss {
+    fn from(malformed: Malformed) -> Loss {
+        match malformed {
+            Malformed::Refused(code) => Loss::Refused(code),
+            Malformed::TooLarge | Malformed::NoMemory => Loss::Protocol,
+        }
+    }
+}
+
+/// Both directions of an established stream, as the handshake left them.
+pub(super) struct Codec {
+    decoder: Decoder,
+    encoding: Encoding,
+}
+
+impl Codec {
+    /// Bytes as they come, either way.
+    pub(super) fn raw(piece: usize, max_size: i64) -> Codec {
+        Codec { decoder: Decoder::new(Framing::Raw { piece }, max_size), encoding: Encoding::Raw }
+    }
+
+    /// Frames of a dialect, wrapped as the mechanism has it. `early` came with the handshake's last bytes.
+    pub(super) fn zmtp(protocol: Protocol, framer: Framer, max_size: i64, early: &[u8]) -> Codec {
+        let framing = Framing::Zmtp { protocol, single: protocol.has_v1_frames() };
+        let mut decoder = Decoder::new(framing, max_size);
+        decoder.preload(early);
+        let encoding = match framer {
+            Framer::Plain => Encoding::Zmtp(protocol),
+            Framer::Curve(traffic) => {
+                decoder.decrypt(traffic.opener);
+                Encoding::Sealed(protocol, Arc::new(Lock::new(traffic.sealer)))
+            }
+        };
+        Codec { decoder, encoding }
+    }
+
+    /// See [`Decoder::skip_name`].
+    pub(super) fn skip_name(&mut self) {
+        self.decoder.skip_name();
+    }
 }
 
 /// One connection, or one connect endpoint through all its reconnections.
@@ -113,11 +166,10 @@ impl Connection {
         self.key.load(Ordering::Relaxed)
     }
 
-    /// The handshake is done: traffic begins. `early` came with the handshake's last bytes.
-    pub(super) fn open(&self, stream: &Arc<Stream>, framing: Framing, early: &[u8]) {
-        let mut decoder = Decoder::new(framing, self.shared.options.maxmsgsize);
-        decoder.preload(early);
-        let encoding = Encoding::of(framing);
+    /// The handshake is done: traffic begins.
+    pub(super) fn open(&self, stream: &Arc<Stream>, codec: Codec) {
+        let Codec { decoder, encoding } = codec;
+        let plain = encoding.is_plain();
         *self.outlet.lock() = Some((stream.clone(), encoding));
         {
             let mut reader = self.reader.lock();
@@ -127,7 +179,7 @@ impl Connection {
         }
         {
             let mut queue = self.wire.send.lock();
-            queue.frames = encoding.is_plain();
+            queue.frames = plain;
             queue.reset_head();
             queue.link.open = true;
             queue.link.blocked = false;
@@ -176,7 +228,7 @@ impl Connection {
         let mut round = 0;
         let loss = loop {
             match self.decode(&mut reader, by_caller, &mut published) {
-                Err(_malformed) => break Some(Loss::Protocol),
+                Err(malformed) => break Some(malformed.into()),
                 Ok(Stop::Full) => {
                     if self.pause() {
                         resumed = false;
@@ -357,6 +409,7 @@ impl Driver for Connection {
     }
 
     fn resume(&self) -> bool {
+        // Whoever paused holds the lock until its pause is complete; then reading may begin anew.
         drop(self.reader.lock());
         self.read(true)
     }
@@ -394,12 +447,13 @@ impl Driver for Connection {
 }
 
 /// Buffers to read into, shared by all threads: only as many exist as threads read at once.
+#[derive(Default)]
 pub(super) struct Scratch(Lock<Vec<Vec<u8>>>);
 
 /// The pool of the process.
 pub(super) fn worker_scratch() -> &'static Scratch {
-    static POOL: Scratch = Scratch(Lock::new(Vec::new()));
-    &POOL
+    static POOL: PerProcess<Scratch> = PerProcess::new();
+    POOL.get()
 }
 
 impl Scratch {

@@ -14,6 +14,7 @@ mod session;
 mod shake;
 mod traffic;
 mod worker;
+mod zap;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

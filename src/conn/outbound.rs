@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use super::connection::{Connection, Loss};
 use super::worker::Command;
+use crate::base::Error;
 use crate::message::{Msg, frame};
 use crate::pipe::Urgency;
 use crate::pipe::wire::{Segment, SendQueue};
-use crate::sync::BriefGuard;
+use crate::sync::{BriefGuard, Lock};
 use crate::transport::Stream;
-use crate::zmtp::decoder::Framing;
+use crate::zmtp::mechanism::curve::Sealer;
 use crate::zmtp::{Protocol, command};
 
 /// Two sends closer than this, twice running, are a burst.
@@ -32,32 +33,54 @@ const FULL_BYTES: usize = 64 * 1024;
 const QUIET_ROUNDS: u8 = 10;
 /// Pieces per system call.
 const PIECES: usize = 64;
+/// Encoded at a time.
+const ENOUGH: usize = 64 * 1024;
 
 /// How messages become bytes on one connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Encoding {
     /// Frames of a ZMTP dialect.
     Zmtp(Protocol),
+    /// The same, each encrypted. The lock is never waited for: only who writes encrypts.
+    Sealed(Protocol, Arc<Lock<Sealer>>),
     /// The bodies alone.
     Raw,
 }
 
 impl Encoding {
-    pub(super) fn of(framing: Framing) -> Encoding {
-        match framing {
-            Framing::Zmtp { protocol, .. } => Encoding::Zmtp(protocol),
-            Framing::Raw { .. } => Encoding::Raw,
-        }
-    }
-
     /// Whether the pipe may lay frames down by itself.
-    pub(super) fn is_plain(self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         matches!(self, Encoding::Zmtp(protocol) if !protocol.has_v1_frames())
     }
 
+    /// Whether a segment must not be written as it is.
+    fn encodes(&self, segment: &Segment) -> bool {
+        match segment {
+            Segment::Message(_) => true,
+            Segment::Frames { opaque, .. } => !opaque && matches!(self, Encoding::Sealed(..)),
+            Segment::Payload(_) => matches!(self, Encoding::Sealed(..)),
+        }
+    }
+
+    /// Encodes what is at the front of `segments`, into `spare` if that will do.
+    fn encode(
+        &self,
+        segments: &mut VecDeque<Segment>,
+        spare: &mut Vec<u8>,
+    ) -> Result<(), io::Error> {
+        match self {
+            Encoding::Sealed(protocol, sealer) => {
+                seal(*protocol, &mut sealer.lock(), segments, spare)
+            }
+            _ => {
+                self.encode_open(segments);
+                Ok(())
+            }
+        }
+    }
+
     /// Encodes the messages at the front of `segments`; a large payload stays where it is.
-    fn encode(self, segments: &mut VecDeque<Segment>) {
-        const ENOUGH: usize = 64 * 1024;
+    fn encode_open(&self, segments: &mut VecDeque<Segment>) {
         const BY_REFERENCE: usize = 8 * 1024;
         let (mut bytes, mut messages, mut open) = (Vec::new(), 0, false);
         let mut payload = None;
@@ -68,9 +91,8 @@ impl Encoding {
             let Some(Segment::Message(msg)) = segments.pop_front() else { break };
             open = msg.more();
             match self {
-                Encoding::Raw => bytes.extend_from_slice(msg.data()),
                 Encoding::Zmtp(protocol) if msg.is_command() => {
-                    push_subscription(&mut bytes, protocol, &msg);
+                    push_subscription(&mut bytes, *protocol, &msg);
                 }
                 Encoding::Zmtp(protocol) => {
                     let flags = if open { frame::MORE } else { 0 };
@@ -81,6 +103,7 @@ impl Encoding {
                     }
                     bytes.extend_from_slice(msg.data());
                 }
+                _ => bytes.extend_from_slice(msg.data()),
             }
             messages += u32::from(!open);
         }
@@ -91,6 +114,55 @@ impl Encoding {
         }
         segments.push_front(Segment::Frames { bytes, messages, open, opaque });
     }
+}
+
+/// Encrypts what is at the front of `segments`, into one buffer. Nothing leaves it in the clear.
+fn seal(
+    protocol: Protocol,
+    sealer: &mut Sealer,
+    segments: &mut VecDeque<Segment>,
+    spare: &mut Vec<u8>,
+) -> Result<(), io::Error> {
+    let failed = |error: Error| io::Error::from_raw_os_error(error.errno());
+    let mut bytes = std::mem::take(spare);
+    bytes.clear();
+    let (mut messages, mut open) = (0, false);
+    while bytes.len() < ENOUGH {
+        match segments.front() {
+            Some(Segment::Message(msg)) if msg.is_command() => {
+                let mut frame = Vec::new();
+                push_subscription(&mut frame, protocol, msg);
+                seal_frames(sealer, &frame, &mut bytes).map_err(failed)?;
+                messages += 1;
+            }
+            Some(Segment::Message(msg)) => {
+                open = msg.more();
+                let flags = if open { frame::MORE } else { 0 };
+                sealer.seal(flags, msg.data(), &mut bytes).map_err(failed)?;
+                messages += u32::from(!open);
+            }
+            Some(Segment::Frames { bytes: plain, opaque: false, .. }) => {
+                seal_frames(sealer, plain, &mut bytes).map_err(failed)?;
+            }
+            // The pipe lays nothing down by itself here.
+            Some(Segment::Payload(_)) => return Err(failed(Error::NotSupported)),
+            Some(Segment::Frames { .. }) | None => break,
+        }
+        segments.pop_front();
+    }
+    segments.push_front(Segment::Frames { bytes, messages, open, opaque: true });
+    Ok(())
+}
+
+/// Encrypts whole frames of ZMTP 3.x, one by one.
+fn seal_frames(sealer: &mut Sealer, mut frames: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    while let Some(header) = frame::parse(frames) {
+        let len = header.frame_len().ok_or(Error::NotSupported)?;
+        let (whole, rest) = frames.split_at_checked(len).ok_or(Error::NotSupported)?;
+        sealer.seal(header.flags, whole.get(header.header_len..).unwrap_or_default(), out)?;
+        frames = rest;
+    }
+    Ok(())
 }
 
 fn push_subscription(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
@@ -172,7 +244,7 @@ impl Connection {
         let mut queue = self.wire.send.lock();
         let flushed = std::mem::take(&mut queue.link.flushed);
         if queue.is_empty() {
-            queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet + 1 };
+            queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(1) };
             if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing {
                 queue.link.dense = 0;
                 queue.shrink();
@@ -218,9 +290,9 @@ impl Connection {
         loop {
             let mut segments = queue.take();
             let mut head = (queue.head_offset, queue.head_open);
+            let mut spare = if encoding.is_plain() { Vec::new() } else { queue.take_spare() };
             drop(queue);
-            let mut spare = Vec::new();
-            let written = write_out(&stream, encoding, &mut segments, &mut head, &mut spare);
+            let written = write_out(&stream, &encoding, &mut segments, &mut head, &mut spare);
             queue = self.wire.send.lock();
             (queue.head_offset, queue.head_open) = head;
             let keep_large = self.wire.guarded.load(Ordering::Relaxed);
@@ -281,7 +353,7 @@ impl Connection {
 /// whether it continues a message.
 fn write_out(
     stream: &Arc<Stream>,
-    encoding: Encoding,
+    encoding: &Encoding,
     segments: &mut VecDeque<Segment>,
     head: &mut (usize, bool),
     spare: &mut Vec<u8>,
@@ -289,8 +361,11 @@ fn write_out(
     let mut written = Written { messages: 0, bytes: 0, error: None };
     while !segments.is_empty() {
         let got = match segments.front() {
-            Some(Segment::Message(_)) => {
-                encoding.encode(segments);
+            Some(segment) if encoding.encodes(segment) => {
+                if let Err(error) = encoding.encode(segments, spare) {
+                    written.error = Some(error);
+                    break;
+                }
                 continue;
             }
             Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
@@ -298,7 +373,7 @@ fn write_out(
             }
             _ => {
                 let mut pieces = [IoSlice::new(&[]); PIECES];
-                let count = gather(segments, head.0, &mut pieces);
+                let count = gather(segments, encoding, head.0, &mut pieces);
                 stream.write_vectored(&pieces[..count])
             }
         };
@@ -322,11 +397,13 @@ fn write_out(
 /// Lists the pieces from the front that are bytes already.
 fn gather<'a>(
     segments: &'a VecDeque<Segment>,
+    encoding: &Encoding,
     offset: usize,
     pieces: &mut [IoSlice<'a>; PIECES],
 ) -> usize {
     let mut count = 0;
-    for segment in segments.iter().take(PIECES) {
+    let ready = segments.iter().take_while(|segment| !encoding.encodes(segment));
+    for segment in ready.take(PIECES) {
         let bytes = match segment {
             Segment::Frames { bytes, .. } => &bytes[..],
             Segment::Payload(msg) => msg.data(),

@@ -10,6 +10,7 @@ use socket2::SockAddr;
 
 use super::connection::{Connection, Loss};
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
+use super::zap::Asking;
 use super::{Event, Shared};
 use crate::base::Error;
 use crate::base::constants as c;
@@ -80,6 +81,8 @@ pub(super) struct Handshaking {
     pub(super) deadline: Option<Instant>,
     /// It failed, and the peer is left waiting on purpose.
     pub(super) failed: bool,
+    /// The authentication handler has been asked.
+    pub(super) asking: Option<Asking>,
 }
 
 #[derive(Clone, Copy)]
@@ -279,15 +282,18 @@ impl Session {
         if self.shared.style.raw {
             let errno = match loss {
                 Loss::Broken(errno) => errno,
-                Loss::Protocol => libc::EPROTO,
+                Loss::Protocol | Loss::Refused(_) => libc::EPROTO,
             };
             self.tell(c::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, errno as u64, Some(&stream));
+        }
+        if let Loss::Refused(code) = loss {
+            self.tell(c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, u64::from(code), Some(&stream));
         }
         self.notify(c::ZMQ_NOTIFY_DISCONNECT);
         self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
         self.phase = Phase::Over;
         drop(stream);
-        self.after_loss(loss == Loss::Protocol, context)
+        self.after_loss(loss.is_final(), context)
     }
 
     /// A name was resolved.

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::session::{Handshaking, Kind, Phase, Session, fd_value, write_some};
 use super::worker::Context;
+use super::zap::Asking;
 use crate::base::constants as c;
+use crate::message::Msg;
 use crate::reactor::Interest;
 use crate::sys::receive_append;
 use crate::transport::Stream;
 use crate::zmtp::handshake::{Failure, Handshake, HandshakeError, Peer, Status};
-use crate::zmtp::mechanism::zap::ZapAnswer;
+use crate::zmtp::mechanism::zap::{ZapAnswer, ZapRequest};
 
-/// Reads per turn from a peer that is not listened to any more.
-const MOST_WASTED: u32 = 16;
-/// Where an authentication handler listens (RFC 27).
-const ZAP_ENDPOINT: &str = "inproc://zeromq.zap.01";
+/// Reads per turn: however much a peer has to say, others wait.
+const MOST_READS: u32 = 16;
 
 impl Session {
     pub(super) fn established(
@@ -55,69 +55,159 @@ impl Session {
             input: early,
             deadline,
             failed: false,
+            asking: None,
         }));
         self.talk_handshake(context)
     }
 
     pub(super) fn talk_handshake(&mut self, context: &mut Context<'_>) -> bool {
-        let hub = self.shared.hub.clone();
-        let Phase::Handshaking(state) = &mut self.phase else { return true };
-        let stream = state.stream.clone();
-        let mut input = std::mem::take(&mut state.input);
-        let mut wasted = 0;
-        let outcome = loop {
-            // A peer that does not read is found by the time limit.
-            if let Err(errno) = write_some(&stream, &mut state.output) {
-                break Err(errno);
+        self.with_handshake(context, |session, state, context| session.exchange(state, context))
+    }
+
+    /// The authentication handler has answered, or has gone; then the time limit ends the wait.
+    pub(super) fn answered(&mut self, context: &mut Context<'_>) -> bool {
+        self.with_handshake(context, |session, state, context| {
+            let Some(frames) = state.asking.as_mut().and_then(Asking::answer) else {
+                return Outcome::Waits;
+            };
+            state.asking = None;
+            let frames: Vec<&[u8]> = frames.iter().map(Msg::data).collect();
+            let answer = ZapAnswer::Reply(&frames);
+            match state.handshake.zap_reply(answer, &mut state.output) {
+                Ok(Status::Done(peer)) => Outcome::Done(peer, state.handshake.take_rest()),
+                Ok(_) => session.exchange(state, context),
+                Err(error) => Outcome::Refused(error),
             }
-            if input.is_empty() {
-                input.reserve(4096);
-                match receive_append(&*stream, &mut input) {
-                    Ok(0) => break Err(libc::EPIPE),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => break Err(error.raw_os_error().unwrap_or(libc::EIO)),
-                }
-            }
-            if state.failed {
-                input.clear();
-                // However much it has to say, others wait.
-                wasted += 1;
-                if wasted == MOST_WASTED {
-                    break Ok(None);
-                }
-                continue;
-            }
-            match advance(state, &input, &hub) {
-                Ok(None) => input.clear(),
-                Ok(Some((peer, used))) => break Ok(Some((peer, input.split_off(used)))),
-                Err(error) => {
-                    let _undeliverable = write_some(&stream, &mut state.output);
-                    if !self.handshake_failed(&stream, error) {
-                        continue_failed(&mut self.phase);
-                        return true;
-                    }
-                    self.phase = Phase::Over;
-                    self.connection.gate.lock().registration.clear();
-                    self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
-                    drop(stream);
-                    return self.after_loss(true, context);
-                }
+        })
+    }
+
+    /// Lets `step` work on the handshake, and obeys what comes of it.
+    fn with_handshake(
+        &mut self,
+        context: &mut Context<'_>,
+        step: impl FnOnce(&Session, &mut Handshaking, &mut Context<'_>) -> Outcome,
+    ) -> bool {
+        let mut state = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Handshaking(state) => state,
+            other => {
+                self.phase = other;
+                return true;
             }
         };
+        let outcome = step(self, &mut state, context);
+        let stream = state.stream.clone();
         match outcome {
-            Ok(None) => {
+            Outcome::Waits => {
                 let write = !state.output.is_empty();
                 self.watch(&stream, Interest { read: true, write });
+                self.phase = Phase::Handshaking(state);
                 true
             }
-            Ok(Some((peer, early))) => {
-                let unsent = std::mem::take(&mut state.output);
-                self.open(stream, *peer, &early, unsent, context)
+            Outcome::Done(peer, early) => self.open(stream, *peer, &early, state.output, context),
+            Outcome::Refused(error) => {
+                let _undeliverable = write_some(&stream, &mut state.output);
+                if !self.handshake_failed(&stream, error) {
+                    state.failed = true;
+                    let write = !state.output.is_empty();
+                    self.watch(&stream, Interest { read: true, write });
+                    self.phase = Phase::Handshaking(state);
+                    return true;
+                }
+                drop(state);
+                self.connection.gate.lock().registration.clear();
+                self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
+                drop(stream);
+                self.after_loss(true, context)
             }
-            Err(errno) => self.handshake_lost(errno, context),
+            Outcome::Lost(errno) => {
+                self.phase = Phase::Handshaking(state);
+                drop(stream);
+                self.handshake_lost(errno, context)
+            }
         }
+    }
+
+    /// Writes and reads for as long as the peer has something to say.
+    fn exchange(&self, state: &mut Handshaking, context: &mut Context<'_>) -> Outcome {
+        let stream = state.stream.clone();
+        let mut input = std::mem::take(&mut state.input);
+        let mut reads = 0;
+        loop {
+            // A peer that does not read is found by the time limit.
+            if let Err(errno) = write_some(&stream, &mut state.output) {
+                return Outcome::Lost(errno);
+            }
+            if input.is_empty() {
+                if reads == MOST_READS {
+                    return Outcome::Waits;
+                }
+                reads += 1;
+                input.reserve(4096);
+                match receive_append(&*stream, &mut input) {
+                    Ok(0) => return Outcome::Lost(libc::EPIPE),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Outcome::Waits;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Outcome::Lost(error.raw_os_error().unwrap_or(libc::EIO)),
+                }
+            }
+            if !state.failed {
+                match self.advance(state, &input, context) {
+                    Ok(None) => {}
+                    Ok(Some((peer, used))) => {
+                        return Outcome::Done(peer, input.split_off(used));
+                    }
+                    Err(error) => return Outcome::Refused(error),
+                }
+            }
+            input.clear();
+        }
+    }
+
+    /// Gives the handshake its input, answering what it asks for. Done: the peer, and how many bytes it
+    /// took.
+    fn advance(
+        &self,
+        state: &mut Handshaking,
+        input: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<Option<(Box<Peer>, usize)>, HandshakeError> {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            let step = state.handshake.input(rest, context.now, &mut state.output)?;
+            used += step.consumed;
+            let status = match step.status {
+                Status::Zap(request) => {
+                    state.asking = self.ask(&request, &state.stream, context);
+                    match &state.asking {
+                        Some(_) => Status::NeedMore,
+                        None => {
+                            state.handshake.zap_reply(ZapAnswer::NoHandler, &mut state.output)?
+                        }
+                    }
+                }
+                status => status,
+            };
+            match status {
+                Status::Done(peer) => return Ok(Some((peer, used))),
+                _ if used < input.len() && step.consumed > 0 => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        request: &ZapRequest,
+        stream: &Stream,
+        context: &mut Context<'_>,
+    ) -> Option<Asking> {
+        let address = self.peer_address(stream).unwrap_or_default();
+        let frames = request.frames(address.as_bytes());
+        Asking::start(&self.shared.hub, context.worker, self.connection.key(), &frames)
     }
 
     /// Tells of a failed handshake; true when the connection is to be closed now.
@@ -154,36 +244,13 @@ impl Session {
     }
 }
 
-/// Gives the handshake its input, answering what it asks for. Done: the peer, and how many bytes it took.
-fn advance(
-    state: &mut Handshaking,
-    input: &[u8],
-    hub: &crate::hub::Hub,
-) -> Result<Option<(Box<Peer>, usize)>, HandshakeError> {
-    let mut used = 0;
-    loop {
-        let step = state.handshake.input(&input[used..], &mut state.output)?;
-        used += step.consumed;
-        let mut status = step.status;
-        if let Status::Zap(_) = status {
-            if hub.is_bound(ZAP_ENDPOINT) {
-                // Asking the handler is not built yet; letting the peer in unasked would be worse.
-                return Err(Failure::NoDetail(libc::ENOTSUP).into());
-            }
-            status = state.handshake.zap_reply(ZapAnswer::NoHandler, &mut state.output)?;
-            if !matches!(status, Status::Done(_)) && used < input.len() {
-                continue;
-            }
-        }
-        return match status {
-            Status::Done(peer) => Ok(Some((peer, used))),
-            _ => Ok(None),
-        };
-    }
-}
-
-fn continue_failed(phase: &mut Phase) {
-    if let Phase::Handshaking(state) = phase {
-        state.failed = true;
-    }
+/// What a stretch of a handshake came to.
+enum Outcome {
+    /// More is needed, from the peer or from the handler.
+    Waits,
+    /// It succeeded; with bytes that are traffic already.
+    Done(Box<Peer>, Vec<u8>),
+    Refused(HandshakeError),
+    /// The stream ended, with this errno.
+    Lost(i32),
 }

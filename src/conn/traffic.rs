@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::connection::Loss;
+use super::connection::{Codec, Loss};
 use super::session::{Kind, Phase, Session, pipe_of};
 use super::worker::Context;
 use crate::base::constants as c;
@@ -14,7 +14,6 @@ use crate::pipe::wire::Item;
 use crate::pipe::{Identity, NewPipe, Urgency};
 use crate::transport::Stream;
 use crate::zmtp::command;
-use crate::zmtp::decoder::Framing;
 use crate::zmtp::handshake::Peer;
 use crate::zmtp::heartbeat::{Action, Heartbeat};
 
@@ -36,7 +35,11 @@ impl Session {
             subscribe_to_all: peer.assume_subscribed_to_all(),
             routing_id: peer.routing_id,
         };
-        let framing = Framing::Zmtp { protocol, single: protocol.has_v1_frames() };
+        let max_size = self.shared.options.maxmsgsize;
+        let mut codec = Codec::zmtp(protocol, peer.framer, max_size, early);
+        if peer.name_follows {
+            codec.skip_name();
+        }
         let mut heartbeat = None;
         if protocol.has_commands() {
             let o = &self.shared.options;
@@ -48,7 +51,7 @@ impl Session {
         if !unsent.is_empty() {
             self.connection.wire.send.lock().push_raw_front(unsent);
         }
-        self.go(stream, framing, early, identity, heartbeat, context)
+        self.go(stream, codec, identity, heartbeat, context)
     }
 
     pub(super) fn open_raw(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
@@ -58,14 +61,14 @@ impl Session {
         }
         let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
         let piece = usize::try_from(self.shared.options.in_batch_size).unwrap_or(1);
-        self.go(stream, Framing::Raw { piece }, &[], identity, None, context)
+        let codec = Codec::raw(piece, self.shared.options.maxmsgsize);
+        self.go(stream, codec, identity, None, context)
     }
 
     pub(super) fn go(
         &mut self,
         stream: Arc<Stream>,
-        framing: Framing,
-        early: &[u8],
+        codec: Codec,
         identity: Identity,
         heartbeat: Option<Heartbeat>,
         context: &mut Context<'_>,
@@ -92,7 +95,7 @@ impl Session {
         }
         self.notify(c::ZMQ_NOTIFY_CONNECT);
         self.phase = Phase::Open { stream: stream.clone(), heartbeat };
-        self.connection.open(&stream, framing, early);
+        self.connection.open(&stream, codec);
         self.connection.read(false);
         self.connection.flush_out(Urgency::Now);
         self.plan_heartbeat(context);

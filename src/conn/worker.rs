@@ -41,6 +41,8 @@ pub(super) enum Command {
     Guard(usize),
     /// The peer has promised to be heard again before long: see to it.
     Promised(usize),
+    /// The authentication handler has news for a session.
+    Answered(usize),
     /// The socket let go, with this linger time.
     Close(usize, i32),
     /// The context ends: leave once nothing is left.
@@ -314,6 +316,7 @@ impl Thread {
                     }
                 }
             }
+            Command::Answered(key) => self.with_session(key, Session::answered),
             Command::Exit => self.exiting = true,
         }
     }

@@ -195,7 +195,7 @@ fn start_workers(options: &ContextOptions) -> Result<Workers, Error> {
         let cpus: Vec<usize> =
             options.affinity.iter().filter_map(|cpu| usize::try_from(*cpu).ok()).collect();
         let (policy, priority) = (options.sched_policy, options.thread_priority);
-        workers.push(Worker::start(name, move || {
+        let started = Worker::start(name, move || {
             // What the kernel refuses stays as it is: the genuine library ends the process here.
             if !cpus.is_empty() {
                 sys::thread::set_affinity(&cpus);
@@ -204,7 +204,15 @@ fn start_workers(options: &ContextOptions) -> Result<Workers, Error> {
             {
                 sys::thread::set_scheduling(policy, priority);
             }
-        })?);
+        });
+        match started {
+            Ok(worker) => workers.push(worker),
+            Err(error) => {
+                // The next attempt begins anew.
+                Workers::new(workers).stop();
+                return Err(error);
+            }
+        }
     }
     Ok(Workers::new(workers))
 }

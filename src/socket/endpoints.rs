@@ -12,6 +12,9 @@ use crate::options::SocketType;
 use crate::pipe::{Identity, NewPipe, Pipe, Target, inproc};
 use crate::transport::{self, Direction, Scheme};
 use crate::zmtp::handshake;
+use crate::zmtp::mechanism::crypto::{Password, Random, SecretKey};
+use crate::zmtp::mechanism::curve::Keys;
+use crate::zmtp::mechanism::plain::Credentials;
 
 /// One bind or connect.
 pub(super) struct Endpoint {
@@ -130,7 +133,10 @@ impl Core {
 
     /// Refuses what would otherwise run without the protection that was asked for.
     fn check_mechanism(&self) -> Result<(), Error> {
-        if self.options.mechanism == c::ZMQ_NULL { Ok(()) } else { Err(Error::NotSupported) }
+        match self.options.mechanism {
+            c::ZMQ_NULL | c::ZMQ_PLAIN | c::ZMQ_CURVE => Ok(()),
+            _ => Err(Error::NotSupported),
+        }
     }
 
     /// Types on which a second connect to the same address is ignored.
@@ -221,6 +227,17 @@ impl Core {
                 socket_type: ty,
                 routing_id: self.options.routing_id.clone(),
                 mechanism: self.options.mechanism,
+                as_server: self.options.as_server,
+                plain: Credentials {
+                    username: self.options.plain_username.clone(),
+                    password: Password::new(&self.options.plain_password),
+                },
+                curve: Keys {
+                    public: self.options.curve_public_key,
+                    secret: SecretKey::new(&self.options.curve_secret_key),
+                    server: self.options.curve_server_key,
+                },
+                random: Random::of_system(),
                 zap_domain: self.options.zap_domain.clone(),
                 zap_enforce_domain: self.options.zap_enforce_domain,
                 metadata: self.options.metadata.clone(),

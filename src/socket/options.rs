@@ -69,7 +69,7 @@ impl Core {
         let mut events = 0;
         if wanted & c::ZMQ_POLLIN != 0 {
             let mut ready = self.pattern.can_recv(&mut self.pipes);
-            if !ready && self.pull() {
+            if !ready && self.pull(1) {
                 ready = self.pattern.can_recv(&mut self.pipes);
             }
             events |= if ready { c::ZMQ_POLLIN } else { 0 };

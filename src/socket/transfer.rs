@@ -105,7 +105,7 @@ impl Socket {
         bare: bool,
     ) -> Result<usize, Error> {
         core.process();
-        core.pull();
+        core.pull(0);
         match core.recv(msg) {
             Ok(()) => return Ok(msg.size()),
             Err(Error::Again) => {}

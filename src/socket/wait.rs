@@ -135,8 +135,9 @@ impl Drop for Wait {
 }
 
 impl Core {
-    /// Reads connections that are in our hands; true when messages came.
-    pub(super) fn pull(&mut self) -> bool {
+    /// Reads connections that are in our hands; true when messages came. Other threads that wait on this
+    /// socket, beside `own` waits of the caller, hear of them: the kernel has nothing more to tell.
+    pub(super) fn pull(&mut self, own: usize) -> bool {
         if !self.attended {
             return false;
         }
@@ -150,6 +151,9 @@ impl Core {
                 self.pattern.readable(&mut self.pipes, id);
                 any = true;
             }
+        }
+        if any {
+            self.mailbox.ring_others(own);
         }
         any
     }
@@ -196,7 +200,7 @@ impl Socket {
             core.check()?;
             core.process();
             if reading {
-                core.pull();
+                core.pull(1);
             }
             if let Attempt::Done(value) = attempt(&mut core)? {
                 core.spin.end(&turn);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::base::Error;
 use crate::sync::{BriefGuard, BriefLock, Lock};
-use crate::sys::process_id;
+use crate::sys::{PerProcess, process_id};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles need 64-bit pointers");
@@ -42,12 +42,10 @@ struct State<T> {
 pub struct Table<T: 'static> {
     kind: u8,
     blocks: [AtomicPtr<[Slot<T>; BLOCK]>; BLOCKS],
-    free: Lock<Free>,
-}
-
-struct Free {
-    resting: VecDeque<u32>,
-    used: u32,
+    /// Slots that were freed. Those of a parent are never used again in its child: their locks may be held.
+    resting: PerProcess<Lock<VecDeque<u32>>>,
+    /// How many slots were ever used.
+    used: AtomicU32,
 }
 
 /// Why a handle leads nowhere.
@@ -90,7 +88,8 @@ impl<T: 'static> Table<T> {
         Table {
             kind,
             blocks: [const { AtomicPtr::new(std::ptr::null_mut()) }; BLOCKS],
-            free: Lock::new(Free { resting: VecDeque::new(), used: 0 }),
+            resting: PerProcess::new(),
+            used: AtomicU32::new(0),
         }
     }
 
@@ -145,7 +144,7 @@ impl<T: 'static> Table<T> {
         state.generation = (generation % ((1 << GENERATION_BITS) - 1)) + 1;
         drop(state);
         let index = (handle & ((1 << INDEX_BITS) - 1)) as u32;
-        self.free.lock().resting.push_back(index);
+        self.resting.get().lock().push_back(index);
         Ok(value)
     }
 
@@ -168,17 +167,17 @@ impl<T: 'static> Table<T> {
     }
 
     fn claim(&'static self) -> Result<u32, Error> {
-        let mut free = self.free.lock();
-        if free.resting.len() > RESTING {
-            if let Some(index) = free.resting.pop_front() {
+        let mut resting = self.resting.get().lock();
+        if resting.len() > RESTING {
+            if let Some(index) = resting.pop_front() {
                 return Ok(index);
             }
         }
-        if (free.used as usize) < BLOCK * BLOCKS {
-            free.used += 1;
-            return Ok(free.used - 1);
+        let next = |used| ((used as usize) < BLOCK * BLOCKS).then_some(used + 1);
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(index) => Ok(index),
+            Err(_) => resting.pop_front().ok_or(Error::TooManyOpen),
         }
-        free.resting.pop_front().ok_or(Error::TooManyOpen)
     }
 
     fn slot(&'static self, index: usize) -> Option<&'static Slot<T>> {

@@ -110,6 +110,14 @@ impl<M> Mailbox<M> {
         self.waiters.remove(waker);
     }
 
+    /// Wakes the sleepers if there are more than the caller's `own`: it has taken in what all wait for.
+    #[inline]
+    pub fn ring_others(&self, own: usize) {
+        if self.waiters.count() > own {
+            self.waiters.wake();
+        }
+    }
+
     /// Wakes the sleepers without a message.
     pub fn ring(&self) {
         self.waiters.wake();

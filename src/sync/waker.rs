@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::base::Error;
 use crate::sync::Lock;
-use crate::sys::{EventFd, PollFd, poll, process_id};
+use crate::sys::{EventFd, PerProcess, PollFd, poll};
 
 const ARMED: u32 = 0;
 const WOKEN: u32 = 1;
@@ -34,21 +34,16 @@ impl Waker {
 
     /// One from the pool of this process; give it back with [`Waker::release`].
     pub fn acquire() -> Arc<Waker> {
-        let mut pool = POOL.lock();
-        if pool.owner != process_id() {
-            // A child must not share descriptors with its parent's sleeping threads.
-            pool.idle.clear();
-            pool.owner = process_id();
-        }
-        pool.idle.pop().unwrap_or_default()
+        // A child must not share descriptors with its parent's sleeping threads, so it has a pool of its own.
+        POOL.get().lock().pop().unwrap_or_default()
     }
 
     /// Back into the pool. A late wake-up may still come and costs its next user one look.
     pub fn release(waker: Arc<Waker>) {
         const KEPT: usize = 64;
-        let mut pool = POOL.lock();
-        if pool.owner == process_id() && pool.idle.len() < KEPT {
-            pool.idle.push(waker);
+        let mut idle = POOL.get().lock();
+        if idle.len() < KEPT {
+            idle.push(waker);
         }
     }
 
@@ -135,12 +130,7 @@ mod futex {
     pub(super) fn wake(_: &AtomicU32) {}
 }
 
-struct Pool {
-    owner: u32,
-    idle: Vec<Arc<Waker>>,
-}
-
-static POOL: Lock<Pool> = Lock::new(Pool { owner: 0, idle: Vec::new() });
+static POOL: PerProcess<Lock<Vec<Arc<Waker>>>> = PerProcess::new();
 
 /// The threads that wait for one thing.
 #[derive(Debug, Default)]
@@ -164,6 +154,12 @@ impl Waiters {
             list.swap_remove(at);
             self.count.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Wakes them all. The state they wait for must have been changed before.

@@ -13,5 +13,5 @@ pub mod thread;
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
 pub use poll::{PollFd, poll};
-pub use process::process_id;
+pub use process::{PerProcess, process_id};
 pub use receive::receive_append;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::message::Msg;
 use crate::zmtp::Protocol;
-use crate::zmtp::frame::{COMMAND, MORE};
+use crate::zmtp::frame::{self, COMMAND, MORE};
+use crate::zmtp::mechanism::curve::{MESSAGE_OVERHEAD, Opener};
 
 /// A frame of at least this size that is not complete leaves the chunk for memory of its own.
 const LARGE: usize = 8 * 1024;
@@ -19,6 +20,9 @@ const WORTH_SHARING: usize = 16 * 1024;
 const ADDRESS_SPACE: u64 = 1 << 47;
 /// Runs of no more bytes than this become single messages.
 const FEW_BYTES: usize = 128;
+
+/// The longest routing id that an old peer may begin with.
+const LONGEST_NAME: usize = 255;
 
 /// What came out.
 #[derive(Debug)]
@@ -58,6 +62,9 @@ pub enum Malformed {
     /// There is no memory for the frame.
     #[error("out of memory")]
     NoMemory,
+    /// It cannot be decrypted; the code is the monitor's.
+    #[error("refused with code {0:#x}")]
+    Refused(u32),
 }
 
 /// How the bytes are cut.
@@ -87,6 +94,11 @@ pub struct Decoder {
     large: Option<Large>,
     /// The message at hand has parts to come.
     open: bool,
+    skips_name: bool,
+    /// Takes the frames of an encrypted connection apart.
+    opener: Option<Box<Opener>>,
+    /// What it made of the frames decoded last; empty between calls.
+    plain: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -112,7 +124,20 @@ impl Decoder {
             at: 0,
             large: None,
             open: false,
+            skips_name: false,
+            opener: None,
+            plain: Vec::new(),
         }
+    }
+
+    /// From here on every frame is an encrypted one, and what comes out is what is in it.
+    pub fn decrypt(&mut self, opener: Opener) {
+        self.opener = Some(Box::new(opener));
+    }
+
+    /// The next frame is no message but the name of an old peer, which nobody asked for.
+    pub fn skip_name(&mut self) {
+        self.skips_name = true;
     }
 
     /// Bytes that came before anything was read through this decoder.
@@ -164,6 +189,10 @@ impl Decoder {
 
     /// Gives the chunk back when nothing of it is needed any more; keeps what is, in memory of its size.
     pub fn reclaim(&mut self, scratch: &mut Vec<u8>) {
+        const KEPT: usize = 256;
+        if self.plain.capacity() > KEPT {
+            self.plain = Vec::new();
+        }
         let left = self.bytes().get(self.at..).unwrap_or_default().to_vec();
         self.at = 0;
         if let Buffer::Own(own) = std::mem::replace(&mut self.buffer, Buffer::Own(left)) {
@@ -184,12 +213,16 @@ impl Decoder {
                 return Ok(Stop::Full);
             }
             if let Some(large) = self.large.take() {
-                self.emit(large.flags, Msg::from_vec(large.body), out);
-                budget = budget.saturating_sub(usize::from(large.flags & (MORE | COMMAND) == 0));
+                let (flags, msg) = self.open_large(large)?;
+                self.emit(flags, msg, out);
+                budget = budget.saturating_sub(usize::from(flags & (MORE | COMMAND) == 0));
             }
         }
         match self.framing {
             Framing::Raw { piece } => Ok(self.decode_raw(piece.max(1), budget, out)),
+            Framing::Zmtp { protocol, .. } if self.opener.is_some() => {
+                self.decode_sealed(protocol, budget, out)
+            }
             Framing::Zmtp { protocol, single } => self.decode_frames(protocol, single, budget, out),
         }
     }
@@ -205,6 +238,17 @@ impl Decoder {
             Buffer::Own(own) => own,
             Buffer::Shared(shared) => shared,
         }
+    }
+
+    /// Flags and payload of a frame that was collected.
+    fn open_large(&mut self, large: Large) -> Result<(u8, Msg), Malformed> {
+        let Large { mut body, flags, .. } = large;
+        let Some(opener) = &mut self.opener else {
+            return Ok((flags, Msg::from_vec(body)));
+        };
+        let flags = opener.open_in_place(&mut body)?;
+        let end = body.len();
+        Ok((flags, Msg::slice_of(&Arc::new(body), MESSAGE_OVERHEAD.min(end)..end)))
     }
 
     fn emit(&mut self, flags: u8, mut msg: Msg, out: &mut Vec<Output>) {
@@ -250,6 +294,9 @@ impl Decoder {
                 break Err(Malformed::TooLarge);
             }
             let size = header.body_len as usize;
+            if self.skips_name && size > LONGEST_NAME {
+                break Err(Malformed::TooLarge);
+            }
             let command = header.flags & COMMAND != 0;
             if budget == 0 && !self.open && !command {
                 break Ok(Stop::Full);
@@ -265,7 +312,10 @@ impl Decoder {
                 }
                 break Ok(Stop::Hungry);
             };
-            if command || single {
+            if self.skips_name {
+                self.skips_name = false;
+                run = Run::at(end);
+            } else if command || single {
                 let Ok(msg) = Msg::copy_of(&bytes[body..end]) else {
                     break Err(Malformed::NoMemory);
                 };
@@ -290,6 +340,76 @@ impl Decoder {
         stop
     }
 
+    /// As [`Decoder::decode_frames`] on an encrypted connection. What was decrypted is laid down as
+    /// frames in a chunk of its own, so that nothing is allocated for each of them.
+    fn decode_sealed(
+        &mut self,
+        protocol: Protocol,
+        mut budget: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<Stop, Malformed> {
+        let Some(mut opener) = self.opener.take() else { return Ok(Stop::Hungry) };
+        let mut plain = std::mem::take(&mut self.plain);
+        let mut run = Run::at(0);
+        let stop = loop {
+            let bytes = self.bytes();
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let Some(header) = protocol.parse(rest) else {
+                break Ok(Stop::Hungry);
+            };
+            if header.exceeds(self.max_size) || header.body_len >= ADDRESS_SPACE {
+                break Err(Malformed::TooLarge);
+            }
+            let size = header.body_len as usize;
+            // Whether it is a command is not known before it is decrypted, and then it is too late.
+            if budget == 0 && !self.open {
+                break Ok(Stop::Full);
+            }
+            let body = rest.get(header.header_len..).unwrap_or_default();
+            let Some(sealed) = body.get(..size) else {
+                if size >= LARGE {
+                    let part = body.to_vec();
+                    self.at = bytes.len();
+                    self.large = Some(Large { body: part, size, flags: 0 });
+                }
+                break Ok(Stop::Hungry);
+            };
+            if plain.capacity() == 0 {
+                // Nothing is longer decrypted than it is now.
+                plain.reserve(rest.len());
+            }
+            let start = plain.len();
+            let flags = match opener.open(sealed, &mut plain) {
+                Ok(flags) => flags,
+                Err(refused) => break Err(refused),
+            };
+            self.at += header.header_len + size;
+            if flags & COMMAND != 0 {
+                let frame = plain.get(start..).unwrap_or_default();
+                let header_len = frame::parse(frame).map_or(0, |header| header.header_len);
+                let Ok(msg) = Msg::copy_of(frame.get(header_len..).unwrap_or_default()) else {
+                    break Err(Malformed::NoMemory);
+                };
+                plain.truncate(start);
+                pass_plain(&mut plain, run, out);
+                run = Run::at(0);
+                out.push(Output::Command(msg));
+            } else {
+                self.open = flags & MORE != 0;
+                run.frames += 1;
+                if !self.open {
+                    run.messages += 1;
+                    run.whole = (plain.len(), run.frames);
+                    budget = budget.saturating_sub(1);
+                }
+            }
+        };
+        pass_plain(&mut plain, run, out);
+        self.plain = plain;
+        self.opener = Some(opener);
+        stop
+    }
+
     /// Hands the frames from the start of `run` up to `end` on: whole messages, then what has begun.
     fn pass_on(&mut self, run: Run, end: usize, out: &mut Vec<Output>) {
         let (whole_end, whole_frames) = run.whole;
@@ -309,15 +429,7 @@ impl Decoder {
             return;
         }
         if end - start <= FEW_BYTES && frames <= 2 {
-            let mut rest = &self.bytes()[start..end];
-            while let Some(header) = crate::zmtp::frame::parse(rest) {
-                let stop = header.header_len + header.body_len as usize;
-                if let Ok(mut msg) = Msg::copy_of(&rest[header.header_len..stop]) {
-                    msg.set_more(header.flags & MORE != 0);
-                    out.push(Output::Part(msg));
-                }
-                rest = &rest[stop..];
-            }
+            pass_parts(&self.bytes()[start..end], out);
             return;
         }
         let (chunk, at) = match &mut self.buffer {
@@ -330,6 +442,43 @@ impl Decoder {
             Buffer::Own(own) => (Arc::new(own[start..end].to_vec()), 0),
         };
         out.push(Output::Frames { chunk, at, end: at + (end - start), messages });
+    }
+}
+
+/// Hands frames on as single messages.
+fn pass_parts(mut frames: &[u8], out: &mut Vec<Output>) {
+    while let Some(header) = frame::parse(frames) {
+        let stop = header.header_len + header.body_len as usize;
+        if let Ok(mut msg) = Msg::copy_of(&frames[header.header_len..stop]) {
+            msg.set_more(header.flags & MORE != 0);
+            out.push(Output::Part(msg));
+        }
+        frames = &frames[stop..];
+    }
+}
+
+/// Hands everything in `plain` on, whole messages first, and empties it. Its memory goes along when
+/// there is much in it.
+fn pass_plain(plain: &mut Vec<u8>, run: Run, out: &mut Vec<Output>) {
+    let (end, (whole_end, whole_frames)) = (plain.len(), run.whole);
+    if end <= FEW_BYTES && run.frames <= 2 {
+        pass_parts(plain, out);
+        plain.clear();
+        return;
+    }
+    let chunk = Arc::new(if end >= WORTH_SHARING {
+        std::mem::take(plain)
+    } else {
+        let copy = plain.clone();
+        plain.clear();
+        copy
+    });
+    if whole_frames > 0 {
+        let messages = run.messages;
+        out.push(Output::Frames { chunk: chunk.clone(), at: 0, end: whole_end, messages });
+    }
+    if run.frames > whole_frames {
+        out.push(Output::Frames { chunk, at: whole_end, end, messages: 0 });
     }
 }
 
@@ -456,6 +605,17 @@ mod tests {
         assert_eq!(decoder.decode(1, &mut Vec::new()), Ok(Stop::Hungry));
         let target = decoder.target(&mut Vec::new()).expect("a first piece");
         assert!(target.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn a_name_that_comes_first_is_no_message() {
+        let mut wire = Vec::new();
+        frame::push(&mut wire, 0, b"name");
+        frame::push(&mut wire, 0, b"hello");
+        let mut decoder = Decoder::new(V3, -1);
+        decoder.skip_name();
+        let got = feed(&mut decoder, &wire, &[1], 10);
+        assert_eq!(got, [(0, b"hello".to_vec())]);
     }
 
     #[test]

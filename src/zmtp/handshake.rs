@@ -5,14 +5,18 @@
 //! layouts have files of their own. Timers and events are the connection's.
 
 use super::greeting::{Greeting, Local, Progress};
+use super::mechanism::crypto::Random;
+use super::mechanism::curve::Keys;
+use super::mechanism::plain::Credentials;
 use super::mechanism::zap::{ZapAnswer, ZapGrant, ZapRequest};
-use super::mechanism::{self, Framer, Input, Mechanism, Outbox};
+use super::mechanism::{self, Bound, Framer, Input, Mechanism, Outbox};
 use super::metadata;
 use super::protocol::Protocol;
 use crate::base::Error;
 use crate::base::constants::{ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
 use crate::options::SocketType;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The largest body of a frame that belongs to a handshake, also where messages may be larger: a
 /// peer that has proven nothing yet makes us hold no more than this.
@@ -27,6 +31,15 @@ pub struct Config {
     pub routing_id: Vec<u8>,
     /// A number of `ZMQ_MECHANISM`.
     pub mechanism: i32,
+    /// Whether we let in or ask to be let in, where the mechanism makes that difference. Not a
+    /// matter of who connected.
+    pub as_server: bool,
+    /// For clients of PLAIN.
+    pub plain: Credentials,
+    /// For CURVE.
+    pub curve: Keys,
+    /// For CURVE.
+    pub random: Random,
     /// Not empty: the peer is authenticated, and old peers are refused.
     pub zap_domain: Vec<u8>,
     /// Without a handler nobody is let in; matters with a domain only.
@@ -51,6 +64,8 @@ pub struct Peer {
     pub properties: Vec<(Vec<u8>, Vec<u8>)>,
     /// What the authentication handler said, if asked; its properties go before the peer's.
     pub grant: Option<ZapGrant>,
+    /// The first frame of the traffic is the peer's routing id, and no message.
+    pub name_follows: bool,
     /// How traffic is wrapped.
     pub framer: Framer,
 }
@@ -128,6 +143,8 @@ pub struct Handshake {
     config: Arc<Config>,
     mechanism: Box<dyn Mechanism>,
     stage: Stage,
+    /// What came of a frame of the traffic before the handshake was done.
+    rest: Vec<u8>,
 }
 
 enum Stage {
@@ -148,7 +165,12 @@ impl Handshake {
             return Err(Error::Invalid);
         }
         let mechanism = mechanism::create(&config)?;
-        Ok(Handshake { config, mechanism, stage: Stage::Greeting(Greeting::new()) })
+        Ok(Handshake {
+            config,
+            mechanism,
+            stage: Stage::Greeting(Greeting::new()),
+            rest: Vec::new(),
+        })
     }
 
     /// Appends what is sent before anything was received.
@@ -159,9 +181,14 @@ impl Handshake {
     /// Takes what has arrived off the front of `bytes` and appends what it calls for to `out`.
     ///
     /// Once done it takes nothing more; once failed it fails again in the same way.
-    pub fn input(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Step, HandshakeError> {
+    pub fn input(
+        &mut self,
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, HandshakeError> {
         let mut rest = bytes;
-        let status = self.run(&mut rest, out).map_err(|error| self.fail(error))?;
+        let status = self.run(&mut rest, now, out).map_err(|error| self.fail(error))?;
         Ok(Step { consumed: bytes.len() - rest.len(), status })
     }
 
@@ -182,7 +209,17 @@ impl Handshake {
         !matches!(self.stage, Stage::Greeting(_))
     }
 
-    fn run(&mut self, rest: &mut &[u8], out: &mut Vec<u8>) -> Result<Status, HandshakeError> {
+    /// Once done by [`Self::zap_reply`]: bytes that [`Self::input`] took although they are traffic.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.rest)
+    }
+
+    fn run(
+        &mut self,
+        rest: &mut &[u8],
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<Status, HandshakeError> {
         let max_msg_size = self.config.max_msg_size;
         loop {
             let status = match &mut self.stage {
@@ -197,7 +234,7 @@ impl Handshake {
                 }
                 Stage::RoutingId(protocol, partial) => {
                     let protocol = *protocol;
-                    let Some(routing_id) = partial.fill(protocol, rest, max_msg_size)? else {
+                    let Some(routing_id) = partial.fill(protocol, rest, max_msg_size, None)? else {
                         return Ok(Status::NeedMore);
                     };
                     self.stage = Stage::Done;
@@ -205,10 +242,11 @@ impl Handshake {
                 }
                 Stage::Commands(protocol, partial) => {
                     let protocol = *protocol;
-                    let Some(body) = partial.fill(protocol, rest, max_msg_size)? else {
+                    let bound = self.mechanism.bound();
+                    let Some(body) = partial.fill(protocol, rest, max_msg_size, bound)? else {
                         return Ok(Status::NeedMore);
                     };
-                    self.drive(protocol, Input::Command(&body), out)?
+                    self.drive(protocol, Input::Command(&body, now), out)?
                 }
                 Stage::Done => return Ok(Status::NeedMore),
                 // Whatever still comes is not looked at.
@@ -245,6 +283,13 @@ impl Handshake {
             }
             Protocol::V1 { .. } | Protocol::V2 => {
                 protocol.push(out, 0, routing_id);
+                let named = [SocketType::Router, SocketType::Rep];
+                if !named.contains(&self.config.socket_type) {
+                    // Nobody here needs the peer's name, so nobody waits for it.
+                    self.stage = Stage::Done;
+                    let peer = Peer { name_follows: true, ..old_peer(protocol, Vec::new()) };
+                    return Ok(Status::Done(Box::new(peer)));
+                }
                 self.stage = Stage::RoutingId(protocol, Partial::default());
             }
             Protocol::V3 { .. } => {
@@ -271,6 +316,9 @@ impl Handshake {
             mechanism::Status::NeedMore => Status::NeedMore,
             mechanism::Status::Zap(request) => Status::Zap(request),
             mechanism::Status::Done(outcome) => {
+                if let Stage::Commands(_, partial) = &mut self.stage {
+                    self.rest = std::mem::take(&mut partial.bytes);
+                }
                 self.stage = Stage::Done;
                 Status::Done(Box::new(new_peer(protocol, *outcome)))
             }
@@ -299,6 +347,7 @@ impl Partial {
         protocol: Protocol,
         rest: &mut &[u8],
         max_msg_size: i64,
+        bound: Option<Bound>,
     ) -> Result<Option<Vec<u8>>, HandshakeError> {
         let limit =
             u64::try_from(max_msg_size).map_or(MAX_BODY_LEN, |limit| limit.min(MAX_BODY_LEN));
@@ -313,6 +362,9 @@ impl Partial {
             };
             if header.body_len > limit {
                 return Err(Failure::Silent.into());
+            }
+            if let Some(bound) = bound.filter(|bound| header.body_len > bound.len) {
+                return Err(bound.failure);
             }
             let frame_len = header.frame_len().ok_or(Failure::Silent)?;
             let missing = frame_len.saturating_sub(self.bytes.len());
@@ -346,6 +398,7 @@ fn old_peer(protocol: Protocol, routing_id: Vec<u8>) -> Peer {
         socket_type: Vec::new(),
         properties: Vec::new(),
         grant: None,
+        name_follows: false,
         framer: Framer::Plain,
     }
 }
@@ -363,6 +416,7 @@ fn new_peer(protocol: Protocol, outcome: mechanism::Outcome) -> Peer {
         socket_type: value(properties.iter().find(|(name, _)| name == metadata::SOCKET_TYPE)),
         properties,
         grant: outcome.grant,
+        name_follows: false,
         framer: outcome.framer,
     }
 }

@@ -95,7 +95,8 @@ fn subscriptions_that_make_no_sense_are_harmless() {
     let service = Service::start(&context, c::ZMQ_XPUB, |_| {});
     let mut peer = Raw::connect(service.address);
     peer.greet("SUB");
-    for _ in 0..100 {
+    // Less than the receive mark, so that everything is taken in at once.
+    for _ in 0..50 {
         peer.send(&cancel(b"never subscribed"));
         peer.send(&cancel(b""));
         peer.send(&subscribe(b"twice"));

@@ -50,3 +50,32 @@ pub fn processor_time() -> Duration {
     assert_eq!(answer, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
+
+/// Descriptors this process has open, the one that counts them aside.
+pub fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("descriptors").count() - 1
+}
+
+/// Threads this process has.
+pub fn threads() -> usize {
+    fs::read_dir("/proc/self/task").expect("threads").count()
+}
+
+/// Returns once this thread of the process sleeps in the kernel.
+pub fn wait_until_asleep(thread: libc::pid_t) {
+    loop {
+        let text = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).expect("a thread");
+        // After the name, which is in parentheses and may contain anything.
+        let state = text.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        if state == Some('S') {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The number of the calling thread.
+pub fn thread_number() -> libc::pid_t {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}

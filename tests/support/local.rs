@@ -286,10 +286,12 @@ impl Service {
                 loop {
                     let parts = self.server.recv();
                     if parts == [token.as_slice()] {
-                        return strangers;
+                        break;
                     }
                     strangers.push(parts);
                 }
+                // The peers are read in turn, so others' messages may come after.
+                strangers.extend(std::iter::from_fn(|| self.server.try_recv()));
             }
             _ => {
                 self.client.send(&[&token]);

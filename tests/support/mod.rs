@@ -6,9 +6,11 @@
 
 pub mod alone;
 pub mod child;
+pub mod curve;
 pub mod local;
 pub mod peer;
 pub mod raw;
+pub mod zap;
 
 use std::env;
 use std::fs;

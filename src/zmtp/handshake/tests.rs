@@ -1,6 +1,8 @@
 //! Whole handshakes in memory: both ends ours, or the other end a transcript of bytes.
 
 mod authentication;
+mod curve;
+mod plain;
 
 use super::*;
 use crate::base::constants::*;
@@ -22,6 +24,10 @@ fn config(socket_type: SocketType) -> Config {
         socket_type,
         routing_id: Vec::new(),
         mechanism: ZMQ_NULL,
+        as_server: false,
+        plain: Credentials::default(),
+        curve: Keys::default(),
+        random: Random::of_system(),
         zap_domain: Vec::new(),
         zap_enforce_domain: false,
         metadata: Vec::new(),
@@ -81,7 +87,7 @@ fn run(config: Config, pieces: &[&[u8]]) -> Run {
     for piece in pieces {
         let mut rest = *piece;
         loop {
-            match handshake.input(rest, &mut run.sent) {
+            match handshake.input(rest, Instant::now(), &mut run.sent) {
                 Err(error) => {
                     run.end = Some(Err(error));
                     return run;
@@ -120,7 +126,7 @@ fn failure(config: Config, bytes: &[u8]) -> Failure {
 
 fn peer(config: Config, bytes: &[u8]) -> Peer {
     let mut handshake = Handshake::new(Arc::new(config)).unwrap();
-    match handshake.input(bytes, &mut Vec::new()) {
+    match handshake.input(bytes, Instant::now(), &mut Vec::new()) {
         Ok(Step { status: Status::Done(peer), .. }) => *peer,
         other => panic!("{bytes:x?}: {other:?}"),
     }
@@ -141,7 +147,7 @@ fn meet(a: Config, b: Config, cut: usize) -> [Result<Box<Peer>, HandshakeError>;
             if results[side].is_some() {
                 continue;
             }
-            match ends[side].input(&bytes, &mut wires[side]) {
+            match ends[side].input(&bytes, Instant::now(), &mut wires[side]) {
                 Ok(Step { consumed, status: Status::Done(peer) }) => {
                     assert_eq!(consumed, bytes.len());
                     results[side] = Some(Ok(peer));
@@ -163,7 +169,7 @@ fn two_of_ours_agree() {
         assert_eq!((&a.socket_type[..], &a.routing_id[..]), (&b"ROUTER"[..], &b""[..]));
         assert_eq!((&b.socket_type[..], &b.routing_id[..]), (&b"DEALER"[..], &b"dea"[..]));
         assert_eq!(a.properties[1], (b"Identity".to_vec(), Vec::new()));
-        assert_eq!((a.framer, a.grant), (Framer::Plain, None));
+        assert!(matches!((a.framer, a.grant), (Framer::Plain, None)));
     }
 }
 
@@ -313,9 +319,7 @@ fn what_is_not_built_is_not_pretended() {
         let config = Config { mechanism, ..config(SocketType::Pull) };
         Handshake::new(Arc::new(config)).err()
     };
-    for mechanism in [ZMQ_PLAIN, ZMQ_CURVE, ZMQ_GSSAPI] {
-        assert_eq!(with(mechanism), Some(Error::NotSupported));
-    }
+    assert_eq!(with(ZMQ_GSSAPI), Some(Error::NotSupported));
     assert_eq!(with(4), Some(Error::Invalid));
     assert_eq!(with(-1), Some(Error::Invalid));
     assert!(Handshake::new(Arc::new(config(SocketType::Stream))).is_err());
@@ -400,10 +404,12 @@ fn the_message_limit_holds_for_handshakes_too() {
     assert_eq!(failure(limited(25), &greeted(PUSH_READY)), Failure::Silent);
     assert_eq!(failure(limited(0), &greeted(b"\x04\x01")), Failure::Silent);
     assert_eq!(peer(limited(26), &greeted(PUSH_READY)).socket_type, b"PUSH");
+    // The name of an old peer belongs to the handshake of those who need it.
+    let router = |max_msg_size| Config { max_msg_size, ..config(SocketType::Router) };
     let old = [SIGNATURE, b"\x01\x08\0\x05"].concat();
-    assert_eq!(failure(limited(3), &old), Failure::Silent);
+    assert_eq!(failure(router(3), &old), Failure::Silent);
     // A frame of ZMTP 1.0 counts at least its flags byte.
-    assert_eq!(failure(limited(-1), &[SIGNATURE, b"\0\x08\0"].concat()), Failure::Silent);
+    assert_eq!(failure(router(-1), &[SIGNATURE, b"\0\x08\0"].concat()), Failure::Silent);
     assert_eq!(failure(limited(-1), b"\0"), Failure::Silent);
     let huge = b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0";
     assert_eq!(failure(limited(-1), huge), Failure::Silent);
@@ -413,13 +419,13 @@ fn the_message_limit_holds_for_handshakes_too() {
 fn memory_grows_with_what_came_only() {
     let mut partial = Partial::default();
     let mut rest: &[u8] = b"\x06\0\0\0\0\0\0\xFF\xFFabc";
-    let filled = partial.fill(Protocol::V2, &mut rest, -1);
+    let filled = partial.fill(Protocol::V2, &mut rest, -1, None);
     assert_eq!(filled, Ok(None));
     assert!(rest.is_empty());
     assert!(partial.bytes.capacity() < 64, "{}", partial.bytes.capacity());
     let mut partial = Partial::default();
     let mut rest: &[u8] = b"\x06\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFFabc";
-    assert_eq!(partial.fill(Protocol::V2, &mut rest, i64::MAX), Err(Failure::Silent.into()));
+    assert_eq!(partial.fill(Protocol::V2, &mut rest, i64::MAX, None), Err(Failure::Silent.into()));
     assert!(partial.bytes.capacity() < 64);
 }
 
@@ -428,15 +434,15 @@ fn an_end_is_final() {
     let mut handshake = Handshake::new(Arc::new(config(SocketType::Pull))).unwrap();
     let mut out = Vec::new();
     assert!(!handshake.is_greeting_done());
-    assert!(handshake.input(&greeted(b"\x04\0"), &mut out).is_err());
+    assert!(handshake.input(&greeted(b"\x04\0"), Instant::now(), &mut out).is_err());
     assert!(handshake.is_greeting_done());
-    assert!(handshake.input(PUSH_READY, &mut out).is_err());
-    assert!(handshake.input(b"", &mut out).is_err());
+    assert!(handshake.input(PUSH_READY, Instant::now(), &mut out).is_err());
+    assert!(handshake.input(b"", Instant::now(), &mut out).is_err());
 
     let mut handshake = Handshake::new(Arc::new(config(SocketType::Pull))).unwrap();
-    handshake.input(&greeted(PUSH_READY), &mut out).unwrap();
+    handshake.input(&greeted(PUSH_READY), Instant::now(), &mut out).unwrap();
     let sent = out.len();
-    let step = handshake.input(PUSH_READY, &mut out).unwrap();
+    let step = handshake.input(PUSH_READY, Instant::now(), &mut out).unwrap();
     assert!(matches!(step, Step { consumed: 0, status: Status::NeedMore }));
     assert_eq!(out.len(), sent);
 }

@@ -4,14 +4,22 @@
 //! [`Status::Zap`] and is told the outcome by [`Input::Zap`]; it knows neither the connection nor
 //! the handler. What it leaves behind is a [`Framer`], so that traffic meets no dynamic call.
 
+pub mod crypto;
+pub mod curve;
 mod null;
+pub mod plain;
 pub mod zap;
 
-use super::handshake::{Config, HandshakeError};
+use super::handshake::{Config, Failure, HandshakeError};
 use super::{command, frame};
 use crate::base::Error;
-use crate::base::constants::{ZMQ_CURVE, ZMQ_GSSAPI, ZMQ_NULL, ZMQ_PLAIN};
+use crate::base::constants::{
+    ZMQ_CURVE, ZMQ_GSSAPI, ZMQ_NULL, ZMQ_PLAIN, ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR,
+    ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED,
+    ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND,
+};
 use std::sync::Arc;
+use std::time::Instant;
 use zap::{ZapAnswer, ZapGrant, ZapRequest};
 
 /// One end of a security handshake.
@@ -20,6 +28,21 @@ pub trait Mechanism: Send {
     ///
     /// What was appended is to be sent even when an error is returned: it may tell the peer why.
     fn handle(&mut self, input: Input<'_>, out: &mut Outbox<'_>) -> Result<Status, HandshakeError>;
+
+    /// The longest body that can be of use at this point, where that is known; longer ones fail
+    /// before they are received, so that a peer unknown to us makes us hold less.
+    fn bound(&self) -> Option<Bound> {
+        None
+    }
+}
+
+/// A limit for the next body.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// In bytes.
+    pub len: u64,
+    /// What comes of a longer one.
+    pub failure: HandshakeError,
 }
 
 /// What happens to a mechanism.
@@ -27,8 +50,9 @@ pub trait Mechanism: Send {
 pub enum Input<'a> {
     /// The greetings are exchanged.
     Start,
-    /// The body of a frame that the peer sent. Whether it was marked as a command does not matter.
-    Command(&'a [u8]),
+    /// The body of a frame that the peer sent, and when. Whether it was marked as a command does not
+    /// matter.
+    Command(&'a [u8], Instant),
     /// What became of a [`Status::Zap`].
     Zap(ZapAnswer<'a>),
 }
@@ -56,11 +80,12 @@ pub struct Outcome {
 }
 
 /// How traffic is wrapped, once a mechanism is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Debug)]
 pub enum Framer {
     /// Not at all.
     Plain,
+    /// Every frame becomes a MESSAGE of CURVE.
+    Curve(Box<curve::Traffic>),
 }
 
 /// Where a mechanism puts what is to be sent: it frames bodies, so that mechanisms deal in bodies
@@ -104,6 +129,10 @@ pub fn name(mechanism: i32) -> Option<&'static [u8]> {
 pub fn create(config: &Arc<Config>) -> Result<Box<dyn Mechanism>, Error> {
     match config.mechanism {
         ZMQ_NULL => Ok(Box::new(null::Null::new(config)?)),
+        ZMQ_PLAIN if config.as_server => Ok(Box::new(plain::Server::new(config)?)),
+        ZMQ_PLAIN => Ok(Box::new(plain::Client::new(config)?)),
+        ZMQ_CURVE if config.as_server => Ok(Box::new(curve::Server::new(config)?)),
+        ZMQ_CURVE => Ok(Box::new(curve::Client::new(config)?)),
         other if name(other).is_some() => Err(Error::NotSupported),
         _ => Err(Error::Invalid),
     }
@@ -135,4 +164,31 @@ fn accept_properties(config: &Config, list: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u
         .filter(|(name, _)| name == super::metadata::SOCKET_TYPE)
         .all(|(_, value)| config.socket_type.compatible_with(value));
     fits.then_some(properties)
+}
+
+fn protocol(code: i32) -> HandshakeError {
+    Failure::Protocol(code as u32).into()
+}
+
+/// What follows the name of a command that has to be the one of this name, length byte included.
+fn check_named<'a>(body: &'a [u8], name: &[u8]) -> Result<&'a [u8], HandshakeError> {
+    match body {
+        [] | [_] => Err(protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED)),
+        [len, rest @ ..] if rest.len() < usize::from(*len) => {
+            Err(protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED))
+        }
+        _ => body.strip_prefix(name).ok_or(protocol(ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND)),
+    }
+}
+
+/// What the data of an ERROR amount to: the monitor hears of it when it carries a status of the
+/// authentication protocol.
+fn refused_by_peer(field: &[u8]) -> Failure {
+    match command::error_reason(field) {
+        Some(b"300") => Failure::Auth(300),
+        Some(b"400") => Failure::Auth(400),
+        Some(b"500") => Failure::Auth(500),
+        Some(_) => Failure::Silent,
+        None => Failure::Protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR as u32),
+    }
 }

@@ -1,13 +1,12 @@
 //! The NULL mechanism: a READY each way, and authentication by address when a domain is set.
 
-use super::zap::{ZapAnswer, ZapGrant, ZapReply, ZapRequest};
+use super::zap::{Absent, ZapGrant, ZapRequest};
 use super::{
-    Framer, Input, Mechanism, Outbox, Outcome, Status, accept_properties, push_properties,
+    Framer, Input, Mechanism, Outbox, Outcome, Status, accept_properties, protocol,
+    push_properties, refused_by_peer,
 };
 use crate::base::Error;
-use crate::base::constants::{
-    ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR, ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND,
-};
+use crate::base::constants::ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND;
 use crate::zmtp::command::{self, Command};
 use crate::zmtp::handshake::{Config, Failure, HandshakeError};
 use std::sync::Arc;
@@ -36,9 +35,9 @@ impl Mechanism for Null {
                     credentials: Vec::new(),
                 }));
             }
-            Input::Command(body) => self.receive(body)?,
+            Input::Command(body, _) => self.receive(body)?,
             Input::Zap(answer) if std::mem::take(&mut self.awaits_zap) => {
-                self.grant = granted(answer, self.config.zap_enforce_domain, out)?;
+                self.grant = answer.judge(Absent::of_optional_handler(&self.config), out)?;
                 self.send_ready(out);
             }
             // Nobody was asked.
@@ -77,7 +76,7 @@ impl Null {
                 Ok(())
             }
             Command::Error(field) => Err(refused_by_peer(field).into()),
-            _ => Err(Failure::Protocol(ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u32).into()),
+            _ => Err(protocol(ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND)),
         }
     }
 
@@ -93,41 +92,5 @@ impl Null {
             grant: self.grant.take(),
             framer: Framer::Plain,
         }))
-    }
-}
-
-/// What an ERROR amounts to: the monitor hears of it when it carries a status of the authentication
-/// protocol.
-fn refused_by_peer(field: &[u8]) -> Failure {
-    match command::error_reason(field) {
-        Some(b"300") => Failure::Auth(300),
-        Some(b"400") => Failure::Auth(400),
-        Some(b"500") => Failure::Auth(500),
-        Some(_) => Failure::Silent,
-        None => Failure::Protocol(ZMQ_PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR as u32),
-    }
-}
-
-/// Lets the peer in, or says why not: to the peer as well, where the refusal is final.
-fn granted(
-    answer: ZapAnswer<'_>,
-    enforce_domain: bool,
-    out: &mut Outbox<'_>,
-) -> Result<Option<ZapGrant>, HandshakeError> {
-    let frames = match answer {
-        ZapAnswer::Reply(frames) => frames,
-        ZapAnswer::NoHandler if enforce_domain => {
-            return Err(HandshakeError::staying_open(Failure::NoDetail(Error::Fault.errno())));
-        }
-        ZapAnswer::NoHandler => return Ok(None),
-    };
-    match ZapReply::parse(frames).map_err(Failure::Protocol)? {
-        ZapReply::Granted(grant) => Ok(Some(grant)),
-        // Temporary: the peer hears nothing, so that it neither gives up nor comes back at once.
-        ZapReply::Denied(300) => Err(HandshakeError::staying_open(Failure::Auth(300))),
-        ZapReply::Denied(code) => {
-            out.error(code.to_string().as_bytes());
-            Err(Failure::Auth(code).into())
-        }
     }
 }

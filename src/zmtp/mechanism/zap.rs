@@ -2,11 +2,14 @@
 //!
 //! Who carries them to the handler and back is the connection's affair.
 
+use super::Outbox;
+use crate::base::Error;
 use crate::base::constants::{
     ZMQ_PROTOCOL_ERROR_ZAP_BAD_REQUEST_ID, ZMQ_PROTOCOL_ERROR_ZAP_BAD_VERSION,
     ZMQ_PROTOCOL_ERROR_ZAP_INVALID_METADATA, ZMQ_PROTOCOL_ERROR_ZAP_INVALID_STATUS_CODE,
     ZMQ_PROTOCOL_ERROR_ZAP_MALFORMED_REPLY, ZMQ_PROTOCOL_ERROR_ZAP_UNSPECIFIED,
 };
+use crate::zmtp::handshake::{Config, Failure, HandshakeError};
 use crate::zmtp::metadata;
 
 /// The protocol's version, in requests and replies.
@@ -43,6 +46,52 @@ pub enum ZapAnswer<'a> {
     NoHandler,
     /// The frames of the reply, delimiter included.
     Reply(&'a [&'a [u8]]),
+}
+
+/// What it means that nobody is bound to the handler's endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Everybody is let in.
+    Admits,
+    /// Nobody is, and the connection is left alone.
+    Waits,
+    /// Nobody is.
+    Refuses,
+}
+
+impl Absent {
+    /// For mechanisms that can do without a handler, unless the options say that one is needed.
+    pub fn of_optional_handler(config: &Config) -> Absent {
+        if config.zap_enforce_domain { Absent::Waits } else { Absent::Admits }
+    }
+}
+
+impl ZapAnswer<'_> {
+    /// Lets the peer in, or says why not: to the peer as well, where the refusal is final.
+    pub fn judge(
+        self,
+        absent: Absent,
+        out: &mut Outbox<'_>,
+    ) -> Result<Option<ZapGrant>, HandshakeError> {
+        let nobody = Failure::NoDetail(Error::Fault.errno());
+        let frames = match (self, absent) {
+            (ZapAnswer::Reply(frames), _) => frames,
+            (ZapAnswer::NoHandler, Absent::Admits) => return Ok(None),
+            (ZapAnswer::NoHandler, Absent::Waits) => {
+                return Err(HandshakeError::staying_open(nobody));
+            }
+            (ZapAnswer::NoHandler, Absent::Refuses) => return Err(nobody.into()),
+        };
+        match ZapReply::parse(frames).map_err(Failure::Protocol)? {
+            ZapReply::Granted(grant) => Ok(Some(grant)),
+            // Temporary: the peer hears nothing, so that it neither gives up nor comes back at once.
+            ZapReply::Denied(300) => Err(HandshakeError::staying_open(Failure::Auth(300))),
+            ZapReply::Denied(code) => {
+                out.error(code.to_string().as_bytes());
+                Err(Failure::Auth(code).into())
+            }
+        }
+    }
 }
 
 /// A well-formed reply.

@@ -7,7 +7,7 @@ fn asking(config: Config, out: &mut Vec<u8>) -> Handshake {
     let mut handshake = Handshake::new(Arc::new(config)).unwrap();
     handshake.start(out);
     let bytes = greeted(b"\x04");
-    let step = handshake.input(&bytes, out).unwrap();
+    let step = handshake.input(&bytes, Instant::now(), out).unwrap();
     assert_eq!(step.consumed, 64, "what follows the greeting waits for the next call");
     let Status::Zap(request) = step.status else {
         panic!("{:?}", step.status);
@@ -32,11 +32,11 @@ fn authentication_lets_in() {
     let status = handshake.zap_reply(ZapAnswer::Reply(&frames), &mut late).unwrap();
     assert!(matches!(status, Status::NeedMore));
     assert_eq!(late[64..], *b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL");
-    let step = handshake.input(PUSH_READY, &mut late).unwrap();
+    let step = handshake.input(PUSH_READY, Instant::now(), &mut late).unwrap();
     let Status::Done(after) = step.status else { panic!("{step:?}") };
 
     let mut handshake = asking(in_domain(false), &mut early);
-    let step = handshake.input(PUSH_READY, &mut early).unwrap();
+    let step = handshake.input(PUSH_READY, Instant::now(), &mut early).unwrap();
     assert!(matches!(step, Step { consumed: 28, status: Status::NeedMore }));
     let status = handshake.zap_reply(ZapAnswer::Reply(&frames), &mut early).unwrap();
     let Status::Done(before) = status else { panic!("{status:?}") };
@@ -81,7 +81,7 @@ fn authentication_keeps_out() {
             }
             _ => assert_eq!(out.len(), 64, "defects of the handler are not the peer's affair"),
         }
-        assert!(handshake.input(PUSH_READY, &mut out).is_err());
+        assert!(handshake.input(PUSH_READY, Instant::now(), &mut out).is_err());
     }
 }
 
@@ -95,7 +95,7 @@ fn a_temporary_refusal_stays_silent() {
         let mut handshake = asking(in_domain(enforce), &mut out);
         let error = handshake.zap_reply(answer, &mut out).unwrap_err();
         assert_eq!(error, HandshakeError { failure, stays_open: true });
-        let step = handshake.input(PUSH_READY, &mut out).unwrap();
+        let step = handshake.input(PUSH_READY, Instant::now(), &mut out).unwrap();
         assert!(matches!(step, Step { consumed: 28, status: Status::NeedMore }));
         assert_eq!(out.len(), 64, "nothing is sent");
     }
@@ -106,7 +106,7 @@ fn without_a_handler_a_domain_alone_bars_nobody() {
     let mut out = Vec::new();
     let mut handshake = asking(in_domain(false), &mut out);
     handshake.zap_reply(ZapAnswer::NoHandler, &mut out).unwrap();
-    let step = handshake.input(PUSH_READY, &mut out).unwrap();
+    let step = handshake.input(PUSH_READY, Instant::now(), &mut out).unwrap();
     let Status::Done(peer) = step.status else { panic!("{step:?}") };
     assert_eq!(peer.grant, None);
 }
@@ -115,8 +115,8 @@ fn without_a_handler_a_domain_alone_bars_nobody() {
 fn one_command_while_the_answer_is_awaited() {
     let mut out = Vec::new();
     let mut handshake = asking(in_domain(false), &mut out);
-    handshake.input(PUSH_READY, &mut out).unwrap();
-    let error = handshake.input(PUSH_READY, &mut out).unwrap_err();
+    handshake.input(PUSH_READY, Instant::now(), &mut out).unwrap();
+    let error = handshake.input(PUSH_READY, Instant::now(), &mut out).unwrap_err();
     let code = ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u32;
     assert_eq!(error.failure, Failure::Protocol(code));
     // An answer that nobody waits for any more changes nothing.
@@ -127,6 +127,7 @@ fn one_command_while_the_answer_is_awaited() {
 
     out.clear();
     let mut handshake = asking(in_domain(false), &mut out);
-    let error = handshake.input(&command(b"\x05ERROR\x03400"), &mut out).unwrap_err();
+    let error =
+        handshake.input(&command(b"\x05ERROR\x03400"), Instant::now(), &mut out).unwrap_err();
     assert_eq!(error, Failure::Auth(400).into());
 }

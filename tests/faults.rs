@@ -1,0 +1,11 @@
+//! What goes wrong in the process itself: no descriptors left, calls from many threads at once, sockets and contexts
+//! that end while they are used, forks.
+
+mod support;
+
+mod faults {
+    mod descriptors;
+    mod ends;
+    mod forks;
+    mod threads;
+}
