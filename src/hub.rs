@@ -48,6 +48,8 @@ pub struct Hub {
 struct Names {
     bound: HashMap<String, Bound>,
     waiting: HashMap<String, Vec<Connecting>>,
+    /// The context ends: nobody waits any more.
+    ended: bool,
 }
 
 impl Hub {
@@ -89,7 +91,12 @@ impl Hub {
     pub fn connect(&self, name: &str, connecting: Connecting) -> Option<Identity> {
         let mut names = self.names.lock();
         let Some(bound) = names.bound.get(name) else {
-            names.waiting.entry(name.to_owned()).or_default().push(connecting);
+            if names.ended {
+                drop(names);
+                drop(connecting);
+            } else {
+                names.waiting.entry(name.to_owned()).or_default().push(connecting);
+            }
             return None;
         };
         let identity = bound.identity.clone();
@@ -120,9 +127,13 @@ impl Hub {
         self.names.lock().bound.contains_key(name)
     }
 
-    /// Drops whatever waits for names that were never bound: the context ends.
+    /// Drops whatever waits for names that were never bound, and whatever would from now on: the context
+    /// ends.
     pub fn abandon_waiting(&self) {
-        let waiting = std::mem::take(&mut self.names.lock().waiting);
+        let mut names = self.names.lock();
+        names.ended = true;
+        let waiting = std::mem::take(&mut names.waiting);
+        drop(names);
         drop(waiting);
     }
 }

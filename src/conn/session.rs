@@ -202,11 +202,10 @@ impl Session {
 
     /// A deadline may have come.
     pub(super) fn timer(&mut self, context: &mut Context<'_>) -> bool {
-        if let Some(Linger::Until(until)) = self.linger {
-            if until <= context.now {
+        if let Some(Linger::Until(until)) = self.linger
+            && until <= context.now {
                 return self.finish();
             }
-        }
         match &mut self.phase {
             Phase::Waiting(until) if *until <= context.now => self.attempt(context),
             Phase::Connecting { deadline: Some(deadline), .. } if *deadline <= context.now => {
@@ -410,7 +409,7 @@ pub(super) fn write_some(stream: &Stream, output: &mut Vec<u8>) -> Result<(), i3
 
 /// Closes so that the peer can read everything: with unread input a close would reset the connection and
 /// take the sent tail with it.
-fn part(stream: &Stream) {
+pub(super) fn part(stream: &Stream) {
     const MOST: usize = 64;
     let _gone_already = stream.shutdown_write();
     let mut waste = [0; 16 * 1024];

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{Handshaking, Kind, Phase, Session, fd_value, write_some};
+use super::session::{Handshaking, Kind, Phase, Session, fd_value, part, write_some};
 use super::worker::Context;
 use super::zap::Asking;
 use crate::base::constants as c;
@@ -114,6 +114,8 @@ impl Session {
                     return true;
                 }
                 drop(state);
+                // What it was told is to reach it.
+                part(&stream);
                 self.connection.gate.lock().registration.clear();
                 self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
                 drop(stream);

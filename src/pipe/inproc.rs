@@ -98,7 +98,7 @@ impl Patience {
         /// Without credit, one time in so many is a try.
         const PROBE: u8 = 16;
         self.asked = self.asked.wrapping_add(1);
-        self.credit > 0 || self.asked % PROBE == 0
+        self.credit > 0 || self.asked.is_multiple_of(PROBE)
     }
 
     fn learn(&mut self, paid: bool) {
@@ -224,7 +224,8 @@ impl End {
             let taken = message.take();
             return taken.map(|newest| *msg = newest).is_some();
         }
-        if !self.input.pop_into(msg) && !(self.check_read() && self.input.pop_into(msg)) {
+        let taken = self.input.pop_into(msg) || (self.check_read() && self.input.pop_into(msg));
+        if !taken {
             return false;
         }
         if !msg.more() {
@@ -254,11 +255,10 @@ impl End {
     /// Tells a writer that found the pipe full to look again.
     fn wake_writer(&self) {
         fence(Ordering::SeqCst);
-        if self.in_state.blocked.swap(false, Ordering::SeqCst) {
-            if let Some(writer) = self.in_state.writer.get() {
+        if self.in_state.blocked.swap(false, Ordering::SeqCst)
+            && let Some(writer) = self.in_state.writer.get() {
                 writer.mailbox.post(Notice::Writable(writer.key));
             }
-        }
     }
 
     #[inline]
@@ -335,11 +335,10 @@ impl End {
             None => self.out.publish(),
             Some(latest) => latest.asleep.swap(false, Ordering::SeqCst),
         };
-        if asleep {
-            if let Some(reader) = self.out_state.reader.get() {
+        if asleep
+            && let Some(reader) = self.out_state.reader.get() {
                 reader.mailbox.post(Notice::Readable(reader.key));
             }
-        }
     }
 
     pub(super) fn rollback(&mut self) {

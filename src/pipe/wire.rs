@@ -126,8 +126,7 @@ impl SendQueue {
         let flags = if last { 0 } else { frame::MORE };
         if let Some(Segment::Frames { bytes, messages, open, opaque: false }) =
             self.segments.back_mut()
-        {
-            if bytes.len() < SEGMENT {
+            && bytes.len() < SEGMENT {
                 let before = bytes.len();
                 frame::push(bytes, flags, msg.data());
                 self.bytes += bytes.len() - before;
@@ -136,7 +135,6 @@ impl SendQueue {
                 msg.clear();
                 return;
             }
-        }
         let mut bytes = std::mem::take(&mut self.spare);
         frame::push(&mut bytes, flags, msg.data());
         self.bytes += bytes.len();
@@ -538,11 +536,10 @@ impl End {
 
     #[inline]
     pub(super) fn check_read(&mut self) -> bool {
-        if let Some(batch) = &self.batch {
-            if batch.at < batch.end {
+        if let Some(batch) = &self.batch
+            && batch.at < batch.end {
                 return true;
             }
-        }
         !self.items.is_empty() || self.refill()
     }
 

@@ -73,7 +73,7 @@ impl Registration {
             // SAFETY: `source` is kept until after it was deleted from the poller (here, in `clear` or
             // in `drop`), so the descriptor stays open while registered.
             unsafe {
-                self.poller.add_with_mode(&source.as_fd().as_raw_fd(), event, PollMode::Level)?;
+                self.poller.add_with_mode(source.as_fd().as_raw_fd(), event, PollMode::Level)?;
             }
         } else {
             self.poller.modify_with_mode(source.as_fd(), event, PollMode::Level)?;

@@ -43,10 +43,10 @@ impl Spin {
     pub(super) fn begin(&mut self) -> Turn {
         const PATIENCE: u8 = 3;
         self.waits = self.waits.wrapping_add(1);
-        if self.processors == 0 || self.waits % REFRESH == 0 {
+        if self.processors == 0 || self.waits.is_multiple_of(REFRESH) {
             self.processors = crate::sys::thread::processors();
         }
-        let tries = self.credit > 0 || self.waits % PROBE == 0;
+        let tries = self.credit > 0 || self.waits.is_multiple_of(PROBE);
         if !tries || self.processors < 2 {
             return Turn::Sleep;
         }

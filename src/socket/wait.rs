@@ -61,12 +61,11 @@ impl Wait {
         turn.enter();
         let mut drivers = Vec::new();
         for (_, pipe) in core.pipes.iter_mut() {
-            if let Some(driver) = pipe.driver() {
-                if let Some(stream) = driver.attend() {
+            if let Some(driver) = pipe.driver()
+                && let Some(stream) = driver.attend() {
                     self.streams.push(stream);
                     drivers.push(driver.clone());
                 }
-            }
         }
         core.attended |= !drivers.is_empty();
         self.turns.push((turn, drivers));

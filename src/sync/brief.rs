@@ -53,10 +53,12 @@ impl<T> BriefLock<T> {
                 return;
             }
             turn += 1;
-            match turn {
-                ..LOOKS => std::hint::spin_loop(),
-                ..YIELDS => std::thread::yield_now(),
-                _ => std::thread::sleep(PAUSE),
+            if turn < LOOKS {
+                std::hint::spin_loop();
+            } else if turn < YIELDS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(PAUSE);
             }
         }
     }

@@ -52,11 +52,10 @@ impl<M> Mailbox<M> {
             queue.push(message);
             self.pending.store(true, Ordering::SeqCst);
             let first = queue.len() == 1;
-            if first {
-                if let Some(event) = self.event.get() {
+            if first
+                && let Some(event) = self.event.get() {
                     event.notify();
                 }
-            }
             first
         };
         self.waiters.wake();

@@ -104,11 +104,10 @@ impl Waker {
             return Ok(());
         }
         let ready = poll(fds, timeout)?;
-        if let (Some(first), Some(event)) = (fds.first(), self.event.get()) {
-            if first.revents() != 0 {
+        if let (Some(first), Some(event)) = (fds.first(), self.event.get())
+            && first.revents() != 0 {
                 event.drain();
             }
-        }
         if ready == 0 { Err(Error::Again) } else { Ok(()) }
     }
 }

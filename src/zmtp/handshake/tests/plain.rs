@@ -18,7 +18,7 @@ fn server() -> Config {
     }
 }
 
-fn reply<'a>(status: &'a [u8]) -> [&'a [u8]; 7] {
+fn reply(status: &[u8]) -> [&[u8]; 7] {
     [b"", b"1.0", b"1", status, b"text", b"joe", b""]
 }
 
