@@ -412,7 +412,7 @@ ZMQ_EXPORT uint8_t *zmq_z85_decode(uint8_t *dest, const char *string);
 /**
  * Makes a CURVE key pair, as two Z85 texts of 40 characters and a NUL.
  *
- * Returns 0, or -1: ENOTSUP while the library has no CURVE.
+ * Returns 0, or -1: EINVAL for NULL, or what the system says when it has no random bytes.
  * Man page: zmq_curve_keypair.
  *
  * # Safety
@@ -423,7 +423,8 @@ ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
 /**
  * Derives the public key of a CURVE secret key, both as Z85 texts of 40 characters and a NUL.
  *
- * Returns 0, or -1: ENOTSUP while the library has no CURVE.
+ * Returns 0, or -1 with nothing written: EINVAL when the secret key is no Z85 text of 40
+ * characters, or for NULL.
  * Man page: zmq_curve_public.
  *
  * # Safety `z85_public_key` is NULL or has room for 41 characters; `z85_secret_key` is NULL or a

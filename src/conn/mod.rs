@@ -1,7 +1,7 @@
 //! Connections: a stream, the protocol on it and the pipe to its socket; listeners, connecters,
 //! reconnection, heartbeats, linger.
 //!
-//! [`Worker`] is an I/O thread and owns the state machines ([`session`], [`accept`]). [`Connection`] is
+//! [`Worker`] is an I/O thread and owns the state machines (`session`, `accept`). `Connection` is
 //! the part of a connection that the socket's own thread may work as well: reading and writing an
 //! established stream. This floor knows no socket types; what it tells the socket goes through the pipe
 //! and the [`Owner`]'s mailbox.

@@ -203,9 +203,10 @@ impl Session {
     /// A deadline may have come.
     pub(super) fn timer(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(Linger::Until(until)) = self.linger
-            && until <= context.now {
-                return self.finish();
-            }
+            && until <= context.now
+        {
+            return self.finish();
+        }
         match &mut self.phase {
             Phase::Waiting(until) if *until <= context.now => self.attempt(context),
             Phase::Connecting { deadline: Some(deadline), .. } if *deadline <= context.now => {

@@ -310,10 +310,11 @@ impl Thread {
             Command::Close(key, linger_ms) => {
                 self.with_session(key, |session, context| session.close(linger_ms, context));
                 if matches!(self.sources.get(&key), Some(Source::Acceptor(_)))
-                    && let Some(Source::Acceptor(acceptor)) = self.sources.remove(&key) {
-                        acceptor.close();
-                        self.worker.count(-1);
-                    }
+                    && let Some(Source::Acceptor(acceptor)) = self.sources.remove(&key)
+                {
+                    acceptor.close();
+                    self.worker.count(-1);
+                }
             }
             Command::Answered(key) => self.with_session(key, Session::answered),
             Command::Exit => self.exiting = true,

@@ -256,9 +256,10 @@ impl End {
     fn wake_writer(&self) {
         fence(Ordering::SeqCst);
         if self.in_state.blocked.swap(false, Ordering::SeqCst)
-            && let Some(writer) = self.in_state.writer.get() {
-                writer.mailbox.post(Notice::Writable(writer.key));
-            }
+            && let Some(writer) = self.in_state.writer.get()
+        {
+            writer.mailbox.post(Notice::Writable(writer.key));
+        }
     }
 
     #[inline]
@@ -335,10 +336,9 @@ impl End {
             None => self.out.publish(),
             Some(latest) => latest.asleep.swap(false, Ordering::SeqCst),
         };
-        if asleep
-            && let Some(reader) = self.out_state.reader.get() {
-                reader.mailbox.post(Notice::Readable(reader.key));
-            }
+        if asleep && let Some(reader) = self.out_state.reader.get() {
+            reader.mailbox.post(Notice::Readable(reader.key));
+        }
     }
 
     pub(super) fn rollback(&mut self) {

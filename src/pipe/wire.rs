@@ -126,15 +126,16 @@ impl SendQueue {
         let flags = if last { 0 } else { frame::MORE };
         if let Some(Segment::Frames { bytes, messages, open, opaque: false }) =
             self.segments.back_mut()
-            && bytes.len() < SEGMENT {
-                let before = bytes.len();
-                frame::push(bytes, flags, msg.data());
-                self.bytes += bytes.len() - before;
-                *messages += u32::from(last);
-                *open = !last;
-                msg.clear();
-                return;
-            }
+            && bytes.len() < SEGMENT
+        {
+            let before = bytes.len();
+            frame::push(bytes, flags, msg.data());
+            self.bytes += bytes.len() - before;
+            *messages += u32::from(last);
+            *open = !last;
+            msg.clear();
+            return;
+        }
         let mut bytes = std::mem::take(&mut self.spare);
         frame::push(&mut bytes, flags, msg.data());
         self.bytes += bytes.len();
@@ -537,9 +538,10 @@ impl End {
     #[inline]
     pub(super) fn check_read(&mut self) -> bool {
         if let Some(batch) = &self.batch
-            && batch.at < batch.end {
-                return true;
-            }
+            && batch.at < batch.end
+        {
+            return true;
+        }
         !self.items.is_empty() || self.refill()
     }
 

@@ -1,7 +1,7 @@
 //! One socket as its user sees it: blocking send and receive, endpoints, options, polling, monitors,
 //! proxies.
 //!
-//! A [`Socket`] is a handle into a table; its state is a [`core::Core`] under a lock. Calls from two
+//! A [`Socket`] is a handle into a table; its state is a `Core` under a lock. Calls from two
 //! threads at once are serialised; a caller that waits leaves the lock. What the types do is in
 //! `pattern`, what connections do in `conn`.
 

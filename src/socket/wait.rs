@@ -62,10 +62,11 @@ impl Wait {
         let mut drivers = Vec::new();
         for (_, pipe) in core.pipes.iter_mut() {
             if let Some(driver) = pipe.driver()
-                && let Some(stream) = driver.attend() {
-                    self.streams.push(stream);
-                    drivers.push(driver.clone());
-                }
+                && let Some(stream) = driver.attend()
+            {
+                self.streams.push(stream);
+                drivers.push(driver.clone());
+            }
         }
         core.attended |= !drivers.is_empty();
         self.turns.push((turn, drivers));

@@ -169,9 +169,10 @@ impl<T: 'static> Table<T> {
     fn claim(&'static self) -> Result<u32, Error> {
         let mut resting = self.resting.get().lock();
         if resting.len() > RESTING
-            && let Some(index) = resting.pop_front() {
-                return Ok(index);
-            }
+            && let Some(index) = resting.pop_front()
+        {
+            return Ok(index);
+        }
         let next = |used| ((used as usize) < BLOCK * BLOCKS).then_some(used + 1);
         match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             Ok(index) => Ok(index),

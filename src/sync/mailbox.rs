@@ -52,10 +52,9 @@ impl<M> Mailbox<M> {
             queue.push(message);
             self.pending.store(true, Ordering::SeqCst);
             let first = queue.len() == 1;
-            if first
-                && let Some(event) = self.event.get() {
-                    event.notify();
-                }
+            if first && let Some(event) = self.event.get() {
+                event.notify();
+            }
             first
         };
         self.waiters.wake();

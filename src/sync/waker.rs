@@ -105,9 +105,10 @@ impl Waker {
         }
         let ready = poll(fds, timeout)?;
         if let (Some(first), Some(event)) = (fds.first(), self.event.get())
-            && first.revents() != 0 {
-                event.drain();
-            }
+            && first.revents() != 0
+        {
+            event.drain();
+        }
         if ready == 0 { Err(Error::Again) } else { Ok(()) }
     }
 }

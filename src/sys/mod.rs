@@ -3,6 +3,7 @@
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
+mod descriptor;
 mod eventfd;
 mod futex;
 mod poll;
@@ -10,6 +11,7 @@ mod process;
 mod receive;
 pub mod thread;
 
+pub use descriptor::adopt;
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
 pub use poll::{PollFd, poll};

@@ -180,7 +180,7 @@ impl Listener {
 
     /// Takes over a descriptor that the application has made a listener (USE_FD).
     fn adopt(fd: RawFd, kind: Kind) -> Result<Listener, ListenError> {
-        let socket = Socket::from(adopt_fd(fd));
+        let socket = Socket::from(crate::sys::adopt(fd));
         let started = own_endpoint(&socket).and_then(|endpoint| {
             socket.set_nonblocking(true)?;
             socket.set_cloexec(true)?;
@@ -264,14 +264,4 @@ fn own_endpoint(socket: &Socket) -> io::Result<String> {
         Some(ip) => Ok(address::endpoint_text(&ip)),
         None => Ok(ipc::endpoint_text(&local)),
     }
-}
-
-/// Makes a descriptor number that the application handed over our own.
-#[expect(unsafe_code, reason = "a number from C has no owner in Rust yet")]
-fn adopt_fd(fd: RawFd) -> OwnedFd {
-    use std::os::fd::FromRawFd;
-
-    // SAFETY: by setting USE_FD the application declares the descriptor open and gives it away;
-    // the option's check keeps -1 out.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }

@@ -196,9 +196,10 @@ impl Decoder {
         let left = self.bytes().get(self.at..).unwrap_or_default().to_vec();
         self.at = 0;
         if let Buffer::Own(own) = std::mem::replace(&mut self.buffer, Buffer::Own(left))
-            && own.capacity() > scratch.capacity() {
-                *scratch = own;
-            }
+            && own.capacity() > scratch.capacity()
+        {
+            *scratch = own;
+        }
     }
 
     /// Decodes until `limit` messages have come out or bytes are missing.
