@@ -8,7 +8,8 @@
  *   bind ENDPOINT   connect ENDPOINT   unbind ENDPOINT   disconnect ENDPOINT
  *   int OPTION NUMBER    text OPTION TEXT    OPTION is a number of zmq.h
  *   monitor              starts recording this socket's events
- *   event NAME           waits for connected, handshake, accepted, disconnected or retried
+ *   event NAME[=VALUE]   waits for connected, handshake, accepted, disconnected, retried, or a handshake that failed:
+ *                        no_detail, protocol or auth; its value has to be that one
  *   calm                 no event so far was disconnected
  *   send MESSAGE         parts separated by '+'; \xHH is a byte; '=' is the part that the last '#' or '*' matched
  *   recv MESSAGE         the next message has to be this one; '*' matches any part, '#N' one of N bytes
@@ -379,6 +380,8 @@ static void monitor (void)
     check (zmq_connect (monitors[current], address), "zmq_connect");
 }
 
+static uint32_t event_value;
+
 /* The next event, or 0 when none comes within the time. */
 static int next_event (long timeout_ms)
 {
@@ -392,6 +395,7 @@ static int next_event (long timeout_ms)
     check (zmq_recv (monitors[current], frame, sizeof frame, 0), "event");
     check (zmq_recv (monitors[current], address, sizeof address, 0), "event address");
     memcpy (&event, frame, sizeof event);
+    memcpy (&event_value, frame + sizeof event, sizeof event_value);
     return event;
 }
 
@@ -400,11 +404,14 @@ static void await_event (const char *name)
     static const struct { const char *name; int event; } names[] = {
         {"connected", ZMQ_EVENT_CONNECTED}, {"handshake", ZMQ_EVENT_HANDSHAKE_SUCCEEDED},
         {"accepted", ZMQ_EVENT_ACCEPTED},   {"disconnected", ZMQ_EVENT_DISCONNECTED},
-        {"retried", ZMQ_EVENT_CONNECT_RETRIED}};
-    size_t i;
+        {"retried", ZMQ_EVENT_CONNECT_RETRIED},
+        {"no_detail", ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL},
+        {"protocol", ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL},
+        {"auth", ZMQ_EVENT_HANDSHAKE_FAILED_AUTH}};
+    size_t i, length = strcspn (name, "=");
     int wanted = 0, event;
     for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp (names[i].name, name))
+        if (strlen (names[i].name) == length && !strncmp (names[i].name, name, length))
             wanted = names[i].event;
     if (!wanted)
         wrong ("no such event");
@@ -413,6 +420,10 @@ static void await_event (const char *name)
         if (!event)
             wrong ("the event does not come");
     } while (event != wanted);
+    if (name[length] && event_value != strtoul (name + length + 1, NULL, 0)) {
+        fprintf (stderr, "  its value is %#lx\n", (unsigned long) event_value);
+        wrong ("another value");
+    }
 }
 
 static void calm (void)

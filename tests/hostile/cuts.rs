@@ -15,6 +15,8 @@ const MIB: usize = 1 << 20;
 /// A conversation: the bytes of its handshake, and its messages.
 struct Talk {
     handshake: Vec<u8>,
+    /// The routing id of an old peer, which a PULL does not wait for.
+    name: &'static [u8],
     messages: Vec<Vec<u8>>,
     succeeds: bool,
 }
@@ -38,20 +40,23 @@ fn talks() -> [Talk; 4] {
     [
         Talk {
             handshake: [greeting(b"NULL"), ready("PUSH")].concat(),
+            name: b"",
             messages: new,
             succeeds: true,
         },
         Talk {
-            handshake: [SIGNATURE, &b"\x01\x08\0\x02id"[..]].concat(),
+            handshake: [SIGNATURE, &b"\x01\x08"[..]].concat(),
+            name: b"\0\x02id",
             messages: v2,
             succeeds: false,
         },
         Talk {
-            handshake: [SIGNATURE, &b"\x00\x08\x03\0id"[..]].concat(),
+            handshake: [SIGNATURE, &b"\x00\x08"[..]].concat(),
+            name: b"\x03\0id",
             messages: v1.clone(),
             succeeds: false,
         },
-        Talk { handshake: b"\x03\0id".to_vec(), messages: v1, succeeds: false },
+        Talk { handshake: b"\x03\0id".to_vec(), name: b"", messages: v1, succeeds: false },
     ]
 }
 
@@ -61,7 +66,7 @@ fn a_conversation_may_end_after_any_byte() {
     let service = Service::start(&context, c::ZMQ_PULL, |_| {});
     let monitor = service.server.watch(&context);
     for talk in talks() {
-        let all = [&talk.handshake[..], &talk.messages.concat()].concat();
+        let all = [&talk.handshake[..], talk.name, &talk.messages.concat()].concat();
         for cut in 0..=all.len() {
             let mut peer = Raw::connect(service.address);
             peer.send(&all[..cut]);
@@ -82,7 +87,7 @@ fn a_conversation_may_end_after_any_byte() {
             }
             // What was complete came in, and nothing else.
             let mut complete = 0;
-            let mut end = talk.handshake.len();
+            let mut end = talk.handshake.len() + talk.name.len();
             for message in &talk.messages {
                 end += message.len();
                 complete += usize::from(cut >= end);

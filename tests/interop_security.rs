@@ -1,0 +1,217 @@
+//! The mechanisms between two processes, one on our library and one on the genuine one (and both on ours), with either
+//! side binding and either side the server.
+//!
+//! The scripts are for `ctest/interop/peer.c`. In them `OPEN` stands for "bind" or "connect" with the endpoint of the
+//! conversation, the words in capitals for keys, as Z85 text. Numbers after `int` and `text` are options of zmq.h.
+
+mod support;
+
+use std::sync::Arc;
+
+use support::Scratch;
+use support::curve::Pair;
+use support::peer::{Peers, Side, words};
+use zmq::base::z85;
+
+/// Two scripts that fit each other.
+struct Conversation {
+    name: &'static str,
+    client: &'static str,
+    server: &'static str,
+}
+
+const PLAIN: &[Conversation] = &[
+    Conversation {
+        name: "granted",
+        client: "socket dealer text 45 admin text 46 secret OPEN swap 40",
+        server: "socket rep bind inproc://zeromq.zap.01 \
+                 socket dealer int 44 1 text 55 global text 5 srv OPEN \
+                 use 0 recv 1.0+1+global+*+srv+PLAIN+admin+secret send 1.0+1+200+OK+joe+ use 1 echo 40",
+    },
+    Conversation {
+        name: "denied",
+        client: "socket dealer text 45 admin text 46 guess monitor OPEN event auth=400 event disconnected",
+        server: "socket rep bind inproc://zeromq.zap.01 socket dealer int 44 1 monitor OPEN \
+                 use 0 recv 1.0+1++*++PLAIN+admin+guess send 1.0+1+400+no++ \
+                 use 1 event auth=400 event disconnected",
+    },
+    Conversation {
+        name: "no_handler",
+        client: "socket dealer text 45 admin text 46 secret monitor OPEN event no_detail=32",
+        server: "socket dealer int 44 1 monitor OPEN event no_detail=14 event disconnected",
+    },
+    Conversation {
+        name: "subscriptions",
+        client: "socket sub text 45 admin text 46 secret OPEN text 6 A recv A1+tail text 7 A text 6 B recv B2",
+        server: r"socket rep bind inproc://zeromq.zap.01 socket xpub int 44 1 OPEN
+                 use 0 recv 1.0+1++*++PLAIN+admin+secret send 1.0+1+200+OK+joe+
+                 use 1 recv \x01A send A1+tail recv \x00A recv \x01B send A2 send B2",
+    },
+];
+
+/// Only the last option set decides the mechanism, and PUBLIC and SECRET are for both roles.
+const CURVE: &[Conversation] = &[
+    Conversation {
+        name: "swap",
+        client: "socket dealer text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN ask 100 swap 60",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET OPEN echo 160",
+    },
+    Conversation {
+        name: "flood",
+        client: "socket push text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN flood 200 count 20000 \
+                 socket pull text 50 SERVERKEY text 48 PUBLIC text 49 SECRET SIDE recv done",
+        server: "socket pull int 47 1 text 49 SERVERSECRET OPEN drain 200 counted 20000 \
+                 socket push int 47 1 text 49 SERVERSECRET SIDE send done",
+    },
+    Conversation {
+        name: "flood_back",
+        client: "socket pull text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN drain 200 counted 20000 \
+                 socket push text 50 SERVERKEY text 48 PUBLIC text 49 SECRET SIDE send done",
+        server: "socket push int 47 1 text 49 SERVERSECRET OPEN flood 200 count 20000 \
+                 socket pull int 47 1 text 49 SERVERSECRET SIDE recv done",
+    },
+    Conversation {
+        name: "subscriptions",
+        client: "socket sub text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN \
+                 text 6 A recv A1+tail text 7 A text 6 B recv B2",
+        server: r"socket xpub int 47 1 text 49 SERVERSECRET OPEN
+                 recv \x01A send A1+tail recv \x00A recv \x01B send A2 send B2",
+    },
+    Conversation {
+        name: "publisher_is_the_client",
+        client: r"socket xpub text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN
+                 recv \x01A send A1+tail recv \x00A recv \x01B send A2 send B2",
+        server: "socket sub int 47 1 text 49 SERVERSECRET OPEN \
+                 text 6 A recv A1+tail text 7 A text 6 B recv B2",
+    },
+    // Each sends PINGs inside MESSAGEs every 50 ms (options 75, 77), and answers those of the other.
+    Conversation {
+        name: "heartbeats",
+        client: "socket dealer text 50 SERVERKEY text 48 PUBLIC text 49 SECRET int 75 50 int 77 1000 \
+                 monitor OPEN ask 10 none 400 calm ask 10",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET int 75 50 int 77 1000 monitor OPEN \
+                 echo 20 calm",
+    },
+    Conversation {
+        name: "handler",
+        client: "socket dealer text 50 SERVERKEY text 48 PUBLIC text 49 SECRET OPEN swap 20",
+        server: "socket rep bind inproc://zeromq.zap.01 \
+                 socket dealer int 47 1 text 49 SERVERSECRET text 55 global OPEN \
+                 use 0 recv 1.0+1+global+*++CURVE+#32 send 1.0+1+200+OK+joe+ use 1 echo 20",
+    },
+    Conversation {
+        name: "denied",
+        client: "socket dealer text 50 SERVERKEY text 48 PUBLIC text 49 SECRET monitor OPEN \
+                 event auth=400 event disconnected",
+        server: "socket rep bind inproc://zeromq.zap.01 \
+                 socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN \
+                 use 0 recv 1.0+1++*++CURVE+#32 send 1.0+1+400+no++ use 1 event auth=400 event disconnected",
+    },
+    Conversation {
+        name: "wrong_server_key",
+        client: "socket dealer text 50 PUBLIC text 48 PUBLIC text 49 SECRET monitor OPEN event no_detail=32",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN event protocol=0x11000001",
+    },
+    Conversation {
+        name: "client_without_keys",
+        client: "socket dealer text 50 SERVERKEY monitor OPEN event no_detail=32",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN event protocol=0x11000001",
+    },
+    Conversation {
+        name: "client_without_security",
+        client: "socket dealer monitor OPEN event protocol=0x11000002",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN event protocol=0x11000002",
+    },
+];
+
+const NULL: &[Conversation] = &[
+    Conversation {
+        name: "granted",
+        client: "socket dealer OPEN swap 20",
+        server: "socket rep bind inproc://zeromq.zap.01 socket dealer text 55 global OPEN \
+                 use 0 recv 1.0+1+global+*++NULL send 1.0+1+200+OK+joe+ use 1 echo 20",
+    },
+    Conversation {
+        name: "denied",
+        client: "socket dealer monitor OPEN event auth=500 event disconnected",
+        server: "socket rep bind inproc://zeromq.zap.01 socket dealer text 55 global monitor OPEN \
+                 use 0 recv 1.0+1+global+*++NULL send 1.0+1+500+no++ use 1 event auth=500 event disconnected",
+    },
+];
+
+#[test]
+fn plain_meets_the_genuine_library() {
+    all(PLAIN);
+}
+
+#[test]
+fn curve_meets_the_genuine_library() {
+    all(CURVE);
+}
+
+#[test]
+fn null_with_a_handler_meets_the_genuine_library() {
+    all(NULL);
+}
+
+/// Every conversation, with either library on either side, and either side binding.
+fn all(talks: &[Conversation]) {
+    let peers = Arc::new(Peers::new().expect("a peer program"));
+    let sides =
+        [(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
+    let mut failed = Vec::new();
+    for (client, server) in sides {
+        if (client, server) != (Side::Ours, Side::Ours) && !peers.has_genuine() {
+            eprintln!("skipped: no genuine libzmq.so.5 on this machine (Debian: libzmq5)");
+            continue;
+        }
+        for talk in talks {
+            for client_binds in [false, true] {
+                if let Err(why) = converse(&peers, talk, [client, server], client_binds) {
+                    let binder = if client_binds { "client" } else { "server" };
+                    let (client, server) = (client.name(), server.name());
+                    failed
+                        .push(format!("{} {client} to {server}, {binder} binds: {why}", talk.name));
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn converse(
+    peers: &Peers,
+    talk: &Conversation,
+    [client_side, server_side]: [Side; 2],
+    client_binds: bool,
+) -> Result<(), String> {
+    let folder = Scratch::new("secure")?;
+    let keys = [Pair::new(), Pair::new()];
+    let text = |key: &[u8; 32]| z85::encode(key).unwrap_or_default();
+    let names = [
+        ("SERVERSECRET", text(keys[0].secret.bytes())),
+        ("SERVERKEY", text(&keys[0].public)),
+        ("PUBLIC", text(&keys[1].public)),
+        ("SECRET", text(keys[1].secret.bytes())),
+    ];
+    let script = |script: &str, binds: bool| -> Vec<String> {
+        let verb = if binds { "bind" } else { "connect" };
+        let open = format!("{verb} ipc://{}/open", folder.path().display());
+        let side = format!("{verb} ipc://{}/side", folder.path().display());
+        let said = script.replace("OPEN", &open).replace("SIDE", &side);
+        words(&said)
+            .into_iter()
+            .map(|word| {
+                names.iter().find(|(name, _)| *name == word).map_or(word, |(_, key)| key.clone())
+            })
+            .collect()
+    };
+    let client = script(talk.client, client_binds);
+    let server = script(talk.server, !client_binds);
+    let client = peers.start(client_side, "client", &client, folder.path())?;
+    let server = peers.start(server_side, "server", &server, folder.path())?;
+    match (client.finish(), server.finish()) {
+        (Ok(()), Ok(())) => Ok(()),
+        (one, other) => Err([one.err(), other.err()].into_iter().flatten().collect()),
+    }
+}
