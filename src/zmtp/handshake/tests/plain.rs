@@ -164,6 +164,7 @@ fn malformed_commands_fail_as_the_monitor_expects() {
         ("list cut", vec![WELCOME.to_vec(), command(b"\x05READY\x01a")], bad_metadata),
         ("wrong type", vec![WELCOME.to_vec(), ready(&[(b"Socket-Type", b"PUB")])], bad_metadata),
         ("refused at once", vec![command(b"\x05ERROR\x03400")], Failure::Auth(400)),
+        ("refused by the original", vec![command(b"^RROR\x03400")], Failure::Auth(400)),
         ("refused", vec![WELCOME.to_vec(), command(b"\x05ERROR\x03500")], Failure::Auth(500)),
         (
             "no reason",
