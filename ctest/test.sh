@@ -89,9 +89,9 @@ stage_interop() {
     run_tests interop 600 "${names[@]}"
 }
 
-# pyzmq's own tests; what they need is fetched once.
+# pyzmq's own tests: two minutes; the first time twice that, and what they need is fetched.
 stage_pyzmq() {
-    run pyzmq 300 tests/pyzmq/run.sh
+    run pyzmq 600 tests/pyzmq/run.sh
 }
 
 # The C and C++ programs of this folder, each a test of its own: 0 is passed, 77 skipped.

@@ -188,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_any_more_once_the_context_ends() {
+        let hub = Hub::default();
+        let connecter = Arc::default();
+        let (early_near, early) = connecting(&connecter);
+        let (late_near, late) = connecting(&connecter);
+        let tokens = [Arc::downgrade(&early.token), Arc::downgrade(&late.token)];
+        assert!(hub.connect("a", early).is_none());
+        hub.abandon_waiting();
+        assert!(hub.connect("a", late).is_none());
+        assert!(tokens.iter().all(|token| token.upgrade().is_none()));
+        drop((early_near, late_near));
+    }
+
+    #[test]
     fn who_connects_early_is_joined_at_the_bind_with_what_it_sent() {
         let hub = Hub::default();
         let (binder, connecter) = (Arc::default(), Arc::default());

@@ -7,16 +7,19 @@ use std::ffi::{CStr, c_int, c_uchar, c_ulonglong, c_void};
 
 use zmq::zmtp::mechanism::crypto::{BoxKey, MAC_LEN, NONCE_LEN, Random, SecretKey};
 
-/// The functions of libsodium that are compared with.
-struct Sodium {
-    scalarmult_base: extern "C" fn(*mut c_uchar, *const c_uchar) -> c_int,
-    beforenm: extern "C" fn(*mut c_uchar, *const c_uchar, *const c_uchar) -> c_int,
-    easy: Crypt,
-    open_easy: Crypt,
-}
+/// Output and secret key.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Base(extern "C" fn(*mut c_uchar, *const c_uchar) -> c_int);
+
+/// Output, public key, secret key.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Before(extern "C" fn(*mut c_uchar, *const c_uchar, *const c_uchar) -> c_int);
 
 /// Output, input and its length, nonce, key.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 struct Crypt(
     extern "C" fn(
         *mut c_uchar,
@@ -26,6 +29,14 @@ struct Crypt(
         *const c_uchar,
     ) -> c_int,
 );
+
+/// The functions of libsodium that are compared with.
+struct Sodium {
+    base: Base,
+    beforenm: Before,
+    easy: Crypt,
+    open_easy: Crypt,
+}
 
 impl Sodium {
     fn load() -> Option<Sodium> {
@@ -47,30 +58,26 @@ impl Sodium {
         // SAFETY: these are the signatures in sodium/crypto_box.h and crypto_scalarmult.h.
         unsafe {
             Some(Sodium {
-                scalarmult_base: std::mem::transmute::<*mut c_void, _>(find(
-                    c"crypto_scalarmult_base",
-                )),
-                beforenm: std::mem::transmute::<*mut c_void, _>(find(c"crypto_box_beforenm")),
-                easy: Crypt(std::mem::transmute::<*mut c_void, _>(find(
-                    c"crypto_box_easy_afternm",
-                ))),
-                open_easy: Crypt(std::mem::transmute::<*mut c_void, _>(find(
+                base: std::mem::transmute::<*mut c_void, Base>(find(c"crypto_scalarmult_base")),
+                beforenm: std::mem::transmute::<*mut c_void, Before>(find(c"crypto_box_beforenm")),
+                easy: std::mem::transmute::<*mut c_void, Crypt>(find(c"crypto_box_easy_afternm")),
+                open_easy: std::mem::transmute::<*mut c_void, Crypt>(find(
                     c"crypto_box_open_easy_afternm",
-                ))),
+                )),
             })
         }
     }
 
     fn public(&self, secret: &[u8; 32]) -> [u8; 32] {
         let mut public = [0; 32];
-        assert_eq!((self.scalarmult_base)(public.as_mut_ptr(), secret.as_ptr()), 0);
+        assert_eq!((self.base.0)(public.as_mut_ptr(), secret.as_ptr()), 0);
         public
     }
 
     /// `None` for public keys that it refuses.
     fn agree(&self, theirs: &[u8; 32], ours: &[u8; 32]) -> Option<[u8; 32]> {
         let mut key = [0; 32];
-        let answer = (self.beforenm)(key.as_mut_ptr(), theirs.as_ptr(), ours.as_ptr());
+        let answer = (self.beforenm.0)(key.as_mut_ptr(), theirs.as_ptr(), ours.as_ptr());
         (answer == 0).then_some(key)
     }
 }

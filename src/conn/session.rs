@@ -42,8 +42,8 @@ pub(super) enum Kind {
 
 pub(super) struct Dialing {
     pub(super) dial: Dial,
-    /// As given to connect, for monitors and lookups.
-    pub(super) endpoint: String,
+    /// What monitors call the other end: the endpoint as given to connect, or the proxy's.
+    pub(super) shown: String,
     /// The interval of the last reconnection, for growing ones; 0 after a success.
     pub(super) last_interval_ms: u64,
 }
@@ -124,7 +124,9 @@ pub fn dial(
     let connection = Connection::new(worker.clone(), shared.clone(), key);
     let early = !shared.options.immediate;
     let pipe = early.then(|| pipe_of(&connection));
-    let dialing = Dialing { dial, endpoint: endpoint.to_owned(), last_interval_ms: 0 };
+    // Where there is a proxy, it is the other end as far as anybody can see.
+    let shown = dial.proxy_endpoint().unwrap_or_else(|| endpoint.to_owned());
+    let dialing = Dialing { dial, shown, last_interval_ms: 0 };
     let session = Session {
         connection,
         shared,
@@ -382,16 +384,9 @@ impl Session {
         let own = stream.map(|stream| stream.local_name()).unwrap_or_default();
         let (local, remote, accepting) = match &self.kind {
             Kind::Accepted { endpoint, peer, .. } => (endpoint.as_str(), peer.as_str(), true),
-            Kind::Dialing(dialing) => (own.as_str(), dialing.shown(), false),
+            Kind::Dialing(dialing) => (own.as_str(), dialing.shown.as_str(), false),
         };
         self.shared.owner.observer.event(&Event { code, value, local, remote, accepting });
-    }
-}
-
-impl Dialing {
-    /// What monitors call the other end.
-    pub(super) fn shown(&self) -> &str {
-        &self.endpoint
     }
 }
 

@@ -20,6 +20,7 @@ pub use value::{Value, flag, int_value, non_negative};
 
 use crate::base::{Error, constants as c};
 use table::{Empty, Rule};
+use zeroize::Zeroizing;
 
 /// What a new socket takes over from its context.
 #[derive(Clone, Copy, Debug)]
@@ -100,11 +101,11 @@ pub struct Options {
     /// ZMQ_PLAIN_USERNAME.
     pub plain_username: Vec<u8>,
     /// ZMQ_PLAIN_PASSWORD.
-    pub plain_password: Vec<u8>,
+    pub plain_password: Zeroizing<Vec<u8>>,
     /// ZMQ_CURVE_PUBLICKEY.
     pub curve_public_key: [u8; 32],
     /// ZMQ_CURVE_SECRETKEY.
-    pub curve_secret_key: [u8; 32],
+    pub curve_secret_key: Zeroizing<[u8; 32]>,
     /// ZMQ_CURVE_SERVERKEY.
     pub curve_server_key: [u8; 32],
     /// ZMQ_CONFLATE as it was set; see [`Options::conflates`].
@@ -226,9 +227,9 @@ impl Options {
             mechanism: c::ZMQ_NULL,
             as_server: false,
             plain_username: Vec::new(),
-            plain_password: Vec::new(),
+            plain_password: Zeroizing::default(),
             curve_public_key: [0; 32],
-            curve_secret_key: [0; 32],
+            curve_secret_key: Zeroizing::default(),
             curve_server_key: [0; 32],
             conflate: false,
             zap_domain: Vec::new(),

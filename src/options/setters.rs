@@ -4,6 +4,7 @@
 use super::value::{flag, int_value, key_value};
 use super::{AddressFilter, Options};
 use crate::base::{Error, constants as c};
+use zeroize::Zeroizing;
 
 const TEXT_MAX: usize = 255;
 
@@ -41,7 +42,7 @@ pub(super) fn plain_username(options: &mut Options, value: Option<&[u8]>) -> Res
 /// PLAIN_PASSWORD: as PLAIN_USERNAME.
 pub(super) fn plain_password(options: &mut Options, value: Option<&[u8]>) -> Result<(), Error> {
     if let Some(password) = plain_text(options, value)? {
-        options.plain_password = password;
+        options.plain_password = Zeroizing::new(password);
     }
     Ok(())
 }
@@ -66,7 +67,7 @@ pub(super) fn curve_public_key(options: &mut Options, value: Option<&[u8]>) -> R
 
 /// CURVE_SECRETKEY.
 pub(super) fn curve_secret_key(options: &mut Options, value: Option<&[u8]>) -> Result<(), Error> {
-    options.curve_secret_key = key_value(value.unwrap_or_default())?;
+    options.curve_secret_key = Zeroizing::new(key_value(value.unwrap_or_default())?);
     options.mechanism = c::ZMQ_CURVE;
     Ok(())
 }

@@ -118,7 +118,7 @@ static TABLE: &[Row] = &[
         c::ZMQ_PLAIN_PASSWORD,
         Rule::Own {
             set: set::plain_password,
-            get: Some(|options| Value::Text(options.plain_password.clone())),
+            get: Some(|options| Value::Text(options.plain_password.to_vec())),
         },
     ),
     Row(
@@ -136,7 +136,7 @@ static TABLE: &[Row] = &[
         c::ZMQ_CURVE_SECRETKEY,
         Rule::Own {
             set: set::curve_secret_key,
-            get: Some(|options| Value::Key(options.curve_secret_key)),
+            get: Some(|options| Value::Key(*options.curve_secret_key)),
         },
     ),
     Row(

@@ -2,6 +2,7 @@
 //! answers. No option is known by name here.
 
 use crate::base::{Error, z85};
+use zeroize::Zeroizing;
 
 /// Length of a CURVE key as Z85 text with its NUL.
 const KEY_TEXT: usize = 41;
@@ -91,5 +92,7 @@ pub(super) fn key_value(value: &[u8]) -> Result<[u8; 32], Error> {
         KEY_TEXT => value.strip_suffix(&[0]).and_then(z85::decode),
         _ => None,
     };
-    raw.and_then(|raw| raw.try_into().ok()).ok_or(Error::Invalid)
+    // It may be a secret one.
+    let raw = Zeroizing::new(raw.ok_or(Error::Invalid)?);
+    raw[..].try_into().map_err(|_| Error::Invalid)
 }

@@ -151,9 +151,15 @@ impl End {
         let before = self.in_state.reader_mark.swap(receive, Ordering::SeqCst);
         self.plan_announcement();
         // A connecter that met its own mark while it waited for the bind has the sum from now on. A mark
-        // that changes later shows at the next announcement, as in libzmq.
-        if before == UNKNOWN {
-            self.wake_writer();
+        // that changes later shows at the next announcement, as in libzmq. By the new one that may be far
+        // away, so what was read is told now: else the writer could wait for the room of messages that are
+        // gone, and no more would come to be announced.
+        if before == UNKNOWN || self.in_state.progress.load(Ordering::Relaxed) != self.read {
+            self.announce();
+        }
+        // The far side does the same when its pipe is empty, for which it has to look.
+        if let Some(reader) = self.out_state.reader.get() {
+            reader.mailbox.post(Notice::Readable(reader.key));
         }
     }
 
@@ -210,7 +216,8 @@ impl End {
     /// was planned, the writer may wait for one that would never come.
     #[cold]
     fn sleep(&mut self) -> bool {
-        if self.in_state.limit() != self.planned_limit {
+        let awaited = self.in_state.blocked.load(Ordering::Relaxed);
+        if awaited || self.in_state.limit() != self.planned_limit {
             self.announce();
         }
         self.input.ready_or_sleep()

@@ -532,7 +532,10 @@ impl End {
         self.wire.send_mark.store(send, Ordering::Relaxed);
         self.wire.receive_mark.store(receive, Ordering::Relaxed);
         let mut queue = self.wire.send.lock();
-        self.wire.sent(&mut queue, 0, 0);
+        if queue.full && queue.messages < self.wire.send_limit() {
+            queue.full = false;
+            self.wire.post(|target| Notice::Writable(target.key));
+        }
     }
 
     #[inline]

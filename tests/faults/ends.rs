@@ -69,6 +69,34 @@ fn an_ended_context_is_none_for_ever() {
 }
 
 #[test]
+fn many_may_end_a_context() {
+    const THREADS: usize = 3;
+    for round in 0..200 {
+        let handle = ctx::create().expect("a context");
+        let context = ctx::lookup(handle).expect("a live context");
+        let socket = context.create_socket(c::ZMQ_ROUTER).expect("a socket");
+        if round % 2 == 0 {
+            let bound = socket::lookup(socket).and_then(|s| s.bind("tcp://127.0.0.1:0"));
+            assert_eq!(bound, Ok(()));
+        }
+        drop(context);
+        let barrier = Barrier::new(THREADS + 1);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let ended = ctx::terminate(handle);
+                    assert!(matches!(ended, Ok(()) | Err(Error::Fault)), "{ended:?}");
+                });
+            }
+            barrier.wait();
+            assert_eq!(socket::lookup(socket).and_then(socket::Socket::close), Ok(()));
+        });
+        assert_eq!(ctx::terminate(handle), Err(Error::Fault));
+    }
+}
+
+#[test]
 fn of_many_who_close_a_socket_one_does() {
     const THREADS: usize = 4;
     const ROUNDS: usize = 2000;

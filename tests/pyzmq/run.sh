@@ -15,12 +15,15 @@ work=$target/pyzmq-suite
 python=$work/venv/bin/python
 limit=${PYZMQ_LIMIT:-240} # seconds for one run of all tests
 
-# Left out: they are about compilers and type checkers, not about the library; and one that sends to a subscription
-# it made an instant before, over tcp, and waits for ever when the publisher was faster.
+# Left out: what is about compilers, type checkers and free ports, not about the library; one that sends to a
+# subscription it made an instant before, over tcp, and waits for ever when the publisher was faster; and one of the
+# two that send 2 GiB, for the sake of small machines.
 left_out=(
     --ignore=tests/test_cython.py
     --ignore=tests/test_mypy.py
+    --ignore=tests/test_ssh.py
     --deselect=tests/test_log.py::TestPubLog::test_blank_root_topic
+    --deselect=tests/test_socket.py::TestSocketGreen::test_large_send
 )
 
 main() {
