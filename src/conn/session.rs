@@ -332,9 +332,14 @@ impl Session {
         } else {
             let mut queue = self.connection.wire.send.lock();
             queue.unframe();
-            if self.shared.style.hiccups {
+            let hiccups = self.shared.style.hiccups;
+            if hiccups {
                 queue.clear();
-                drop(queue);
+            }
+            // What is lost makes room, and nothing else may be left whose departure would tell.
+            self.connection.wire.sent(&mut queue, 0, 0);
+            drop(queue);
+            if hiccups {
                 self.connection.wire.hiccup();
             }
         }
