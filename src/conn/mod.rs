@@ -12,6 +12,7 @@ mod connection;
 mod outbound;
 mod session;
 mod shake;
+mod strangers;
 mod traffic;
 mod worker;
 mod zap;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{Handshaking, Kind, Phase, Session, fd_value, part, write_some};
-use super::worker::Context;
+use super::worker::{Command, Context};
 use super::zap::Asking;
 use crate::base::constants as c;
 use crate::message::Msg;
@@ -48,6 +48,11 @@ impl Session {
         if let Some(deadline) = deadline {
             context.timers.schedule(deadline, self.connection.key());
         }
+        if matches!(self.kind, Kind::Accepted { .. })
+            && let Some(oldest) = context.strangers.enter(self.connection.key())
+        {
+            context.worker.send(Command::Evict(oldest));
+        }
         self.phase = Phase::Handshaking(Box::new(Handshaking {
             stream,
             handshake,
@@ -62,6 +67,11 @@ impl Session {
 
     pub(super) fn talk_handshake(&mut self, context: &mut Context<'_>) -> bool {
         self.with_handshake(context, |session, state, context| session.exchange(state, context))
+    }
+
+    /// Others need the place more.
+    pub(super) fn evicted(&mut self, context: &mut Context<'_>) -> bool {
+        self.handshake_lost(libc::ECONNABORTED, context)
     }
 
     /// The authentication handler has answered, or has gone; then the time limit ends the wait.
@@ -231,8 +241,12 @@ impl Session {
 
     /// The stream ended, or time was up, before the handshake was done.
     pub(super) fn handshake_lost(&mut self, errno: i32, context: &mut Context<'_>) -> bool {
-        let Phase::Handshaking(state) = std::mem::replace(&mut self.phase, Phase::Over) else {
-            return true;
+        let state = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Handshaking(state) => state,
+            other => {
+                self.phase = other;
+                return true;
+            }
         };
         self.connection.gate.lock().registration.clear();
         let stream = state.stream;

@@ -76,6 +76,7 @@ impl Session {
         if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
             return self.finish();
         }
+        context.strangers.leave(self.connection.key());
         self.connection.gate.lock().registration.set_source(stream.clone());
         // The socket hears who the peer is before it can read anything from it.
         if self.attached {

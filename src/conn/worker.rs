@@ -13,6 +13,7 @@ use socket2::SockAddr;
 use super::accept::Acceptor;
 use super::connection::Loss;
 use super::session::Session;
+use super::strangers::Strangers;
 use crate::base::Error;
 use crate::pipe::turn::Verdict;
 use crate::reactor::{Reactor, Ready, Registration, Timers};
@@ -43,6 +44,8 @@ pub(super) enum Command {
     Promised(usize),
     /// The authentication handler has news for a session.
     Answered(usize),
+    /// Too many peers have not proven themselves, and this session's has been at it the longest.
+    Evict(usize),
     /// The socket let go, with this linger time.
     Close(usize, i32),
     /// The context ends: leave once nothing is left.
@@ -158,6 +161,7 @@ enum Source {
 pub(super) struct Context<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) timers: &'a mut Timers,
+    pub(super) strangers: &'a mut Strangers,
     pub(super) now: Instant,
 }
 
@@ -165,6 +169,7 @@ struct Thread {
     worker: Arc<Worker>,
     sources: HashMap<usize, Source>,
     timers: Timers,
+    strangers: Strangers,
     /// Connections that callers read, with the socket's epoch at the last look.
     watched: HashMap<usize, Option<u64>>,
     guarded: HashSet<usize>,
@@ -180,6 +185,7 @@ impl Thread {
             worker,
             sources: HashMap::new(),
             timers: Timers::default(),
+            strangers: Strangers::default(),
             watched: HashMap::new(),
             guarded: HashSet::new(),
             next_watch: now,
@@ -240,9 +246,15 @@ impl Thread {
         call: impl FnOnce(&mut Source, &mut Context<'_>) -> bool,
     ) {
         let Some(source) = self.sources.get_mut(&key) else { return };
-        let mut context = Context { worker: &self.worker, timers: &mut self.timers, now };
+        let mut context = Context {
+            worker: &self.worker,
+            timers: &mut self.timers,
+            strangers: &mut self.strangers,
+            now,
+        };
         if !call(source, &mut context) {
             self.sources.remove(&key);
+            self.strangers.leave(key);
             self.watched.remove(&key);
             self.guarded.remove(&key);
             self.worker.count(-1);
@@ -317,6 +329,7 @@ impl Thread {
                 }
             }
             Command::Answered(key) => self.with_session(key, Session::answered),
+            Command::Evict(key) => self.with_session(key, Session::evicted),
             Command::Exit => self.exiting = true,
         }
     }

@@ -390,6 +390,44 @@ fn commands_travel_inside() {
     assert_eq!(target.server.recv(), [&b"two"[..], b"parts"]);
 }
 
+/// Subscriptions inside MESSAGEs have the form that the peer's dialect knows, both ways.
+#[test]
+fn subscriptions_of_either_dialect() {
+    let context = Context::new();
+    let keys = Pair::new();
+    let forms: [(u8, u8, &[u8]); 2] = [(0, 0, b"\x01a"), (1, 2, b"\x09SUBSCRIBEa")];
+    for (minor, flags, form) in forms {
+        let publisher = context.socket(c::ZMQ_XPUB);
+        serve_curve(&publisher, &keys);
+        let publisher_at = publisher.listen();
+        let subscriber = context.socket(c::ZMQ_SUB);
+        serve_curve(&subscriber, &keys);
+        subscriber.set_bytes(c::ZMQ_SUBSCRIBE, b"a");
+        let subscriber_at = subscriber.listen();
+
+        let mut peer = Client::connect_as(publisher_at, keys.public, minor);
+        peer.shake_hands("SUB");
+        let message = peer.message(flags, form);
+        peer.raw.send(&frame(0, &message));
+        assert_eq!(publisher.recv(), [b"\x01a"]);
+        publisher.send(&[b"a news"]);
+        let (_, body) = peer.raw.frame();
+        assert_eq!(peer.open(&body), (0, b"a news".to_vec()));
+
+        let mut peer = Client::connect_as(subscriber_at, keys.public, minor);
+        peer.shake_hands("PUB");
+        std::thread::scope(|scope| {
+            // It subscribes when it looks after its connections, which it does while it waits.
+            let waiting = scope.spawn(|| subscriber.recv());
+            let (_, body) = peer.raw.frame();
+            assert_eq!(peer.open(&body), (flags, form.to_vec()));
+            let message = peer.message(0, b"a news");
+            peer.raw.send(&frame(0, &message));
+            assert_eq!(waiting.join().expect("a subscriber"), [b"a news"]);
+        });
+    }
+}
+
 /// What a peer costs that has not proven anything.
 #[test]
 fn a_stranger_costs_little() {
@@ -428,6 +466,70 @@ fn strangers(target: &Target, count: usize, bytes: &[u8]) -> Vec<Raw> {
         }
     }
     strangers
+}
+
+/// Thousands that stay silent or say a byte now and then, while others go about their business.
+#[test]
+fn slow_peers_by_the_thousand_slow_nobody_down() {
+    const SLOW: usize = 5000;
+    const GOOD: usize = 100;
+    const ROUNDS: usize = 5;
+    alone(|| {
+        let slow = SLOW.min(descriptors().saturating_sub(1000) / 2);
+        let context = Context::new();
+        let target = Target::new(&context);
+        let mut good: Vec<Client> = (0..GOOD)
+            .map(|_| {
+                let mut client = target.client();
+                client.shake_hands("PUSH");
+                client
+            })
+            .collect();
+        let before = (0..ROUNDS).map(|_| latency(&target, &mut good)).min();
+        let mut silent = Vec::new();
+        let hello = [&greeting(b"CURVE")[..], b"\x04\xc8\x05HELLO\x01\0", &[0; 100]].concat();
+        while silent.len() < slow {
+            silent.extend(strangers(&target, 20, b""));
+            silent.extend(strangers(&target, 20, &hello));
+        }
+        let during = (0..ROUNDS).map(|_| {
+            for peer in silent.iter_mut().step_by(10) {
+                peer.offer(b"\0");
+            }
+            latency(&target, &mut good)
+        });
+        let (before, during) = (before.unwrap_or_default(), during.min().unwrap_or_default());
+        println!("{slow} slow peers: {before:?} before, {during:?} during");
+        // The best of several rounds, as this machine has other things to do; and room for those.
+        assert!(during < before * 2 + Duration::from_micros(200), "{before:?}, {during:?}");
+    });
+}
+
+/// The median time from a message of one of these clients to its receipt.
+fn latency(target: &Target, clients: &mut [Client]) -> Duration {
+    let mut times: Vec<Duration> = clients
+        .iter_mut()
+        .map(|client| {
+            let message = frame(0, &client.message(0, b"tick"));
+            let begun = Instant::now();
+            client.raw.send(&message);
+            assert_eq!(target.server.recv(), [b"tick"]);
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// As many descriptors as this process may have, from now on.
+fn descriptors() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid place to write to.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: a valid place to read from.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    usize::try_from(limit.rlim_max).unwrap_or(usize::MAX)
 }
 
 /// A byte at a time is as good as all at once, and others are served in between.

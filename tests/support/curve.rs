@@ -37,8 +37,15 @@ pub struct Client {
 impl Client {
     /// Connects and greets.
     pub fn connect(to: SocketAddr, server: [u8; 32]) -> Client {
+        Client::connect_as(to, server, 1)
+    }
+
+    /// The same with ZMTP 3.`minor`.
+    pub fn connect_as(to: SocketAddr, server: [u8; 32], minor: u8) -> Client {
         let mut raw = Raw::connect(to);
-        raw.send(&greeting(b"CURVE"));
+        let mut hail = greeting(b"CURVE");
+        hail[11] = minor;
+        raw.send(&hail);
         raw.take(64);
         Client {
             raw,
