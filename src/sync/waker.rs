@@ -65,6 +65,8 @@ impl Waker {
         if self.state.swap(WOKEN, Ordering::SeqCst) == WOKEN {
             return;
         }
+        // Against `set_polling`: one of the two sees the other's store.
+        fence(Ordering::SeqCst);
         if self.polling.load(Ordering::SeqCst) {
             if let Some(event) = self.event.get() {
                 event.notify();
@@ -95,6 +97,7 @@ impl Waker {
     /// Says that from now on the owner waits in poll(2). Call before registering.
     pub fn set_polling(&self, polling: bool) {
         self.polling.store(polling, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
     /// Sleeps until woken or until one of `fds` has something to say. `fds[0]` must be the descriptor of
@@ -224,6 +227,7 @@ mod loom_tests {
             let teller = thread::spawn(move || {
                 // What `wake` does, telling which way it would have gone.
                 other.state.swap(WOKEN, Ordering::SeqCst);
+                fence(Ordering::SeqCst);
                 other.polling.load(Ordering::SeqCst)
             });
             waker.set_polling(true);
