@@ -1,7 +1,5 @@
 //! Waiting for many sockets and descriptors at once (zmq_poll(3)).
 
-use std::time::Instant;
-
 use super::Socket;
 use super::wait::{Wait, deadline};
 use crate::base::{Error, constants as c};
@@ -48,7 +46,8 @@ pub fn poll(items: &mut [PollItem], timeout_ms: i64) -> Result<usize, Error> {
         }
         match wait.sleep(&mut fds, until) {
             Ok(()) => {}
-            Err(Error::Again) => return look_last(items, &mut fds, until),
+            // Time is up: what came in the last moment still counts.
+            Err(Error::Again) => return look(items, &mut fds, true),
             Err(error) => return Err(error),
         }
         wait.rearm();
@@ -119,15 +118,6 @@ fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<usize, Err
         ready += usize::from(item.revents != 0);
     }
     Ok(ready)
-}
-
-/// Time is up: what came in the last moment still counts.
-fn look_last(
-    items: &mut [PollItem],
-    fds: &mut [PollFd],
-    _until: Option<Instant>,
-) -> Result<usize, Error> {
-    look(items, fds, true)
 }
 
 /// Registers with every socket once, however often it is listed.
