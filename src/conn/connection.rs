@@ -12,7 +12,7 @@ use super::worker::{Command, Worker};
 use crate::message::Msg;
 use crate::pipe::turn::Turn;
 use crate::pipe::wire::{Batch, Item, Wire};
-use crate::pipe::{Driver, Urgency};
+use crate::pipe::{Driver, Pulled, Urgency};
 use crate::reactor::{Interest, Registration};
 use crate::sync::Lock;
 use crate::sys::{PerProcess, receive_append};
@@ -244,9 +244,16 @@ impl Connection {
             round += 1;
             let Some(decoder) = &mut reader.decoder else { break None };
             let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
+            let space = target.capacity() - target.len();
             match receive_append(&*stream, target) {
                 Ok(0) => break Some(Loss::Broken(libc::EPIPE)),
-                Ok(_) => self.heard.store(true, Ordering::Relaxed),
+                Ok(got) => {
+                    self.heard.store(true, Ordering::Relaxed);
+                    // Less than there was room for: the kernel has no more at the moment.
+                    if got < space {
+                        round = rounds;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break None,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break Some(Loss::Broken(error.raw_os_error().unwrap_or(libc::EIO))),
@@ -403,9 +410,15 @@ impl Driver for Connection {
         self.flush_out(urgency);
     }
 
-    fn pull(&self) -> bool {
-        let taken = self.gate.lock().taken;
-        taken && self.read(true)
+    fn pull(&self) -> Pulled {
+        if !self.gate.lock().taken {
+            return Pulled::Over;
+        }
+        if self.read(true) {
+            return Pulled::Messages;
+        }
+        let over = self.reader.try_lock().is_some_and(|reader| reader.stream.is_none());
+        if over { Pulled::Over } else { Pulled::Nothing }
     }
 
     fn resume(&self) -> bool {
@@ -415,7 +428,8 @@ impl Driver for Connection {
     }
 
     fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
-        if !self.shared.style.attendable {
+        let over = || self.reader.try_lock().is_some_and(|reader| reader.stream.is_none());
+        if !self.shared.style.attendable || over() {
             return None;
         }
         let mut gate = self.gate.lock();

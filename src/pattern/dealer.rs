@@ -5,7 +5,7 @@ use super::load_balancer::LoadBalancer;
 use super::{Attach, Pattern, switch};
 use crate::base::{Error, constants as c};
 use crate::message::Msg;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The state of a DEALER. A REQ has one inside, and works on its halves.
 #[derive(Default)]
@@ -38,7 +38,8 @@ impl Pattern for Dealer {
     }
 
     fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
-        self.out.send(pipes, msg).map(drop)
+        let busy = self.input.can_recv(pipes);
+        self.out.send_with(pipes, msg, if busy { Urgency::Later } else { Urgency::Auto }).map(drop)
     }
 
     fn take_spoilt(&mut self) -> bool {

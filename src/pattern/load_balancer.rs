@@ -3,7 +3,7 @@
 use super::ring::Ring;
 use crate::base::Error;
 use crate::message::Msg;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The pipes to write to.
 #[derive(Default)]
@@ -49,9 +49,20 @@ impl LoadBalancer {
         pipes: &mut Pipes,
         msg: &mut Msg,
     ) -> Result<Option<PipeId>, Error> {
+        self.send_with(pipes, msg, Urgency::Auto)
+    }
+
+    /// As [`LoadBalancer::send`], where the socket type knows how urgent the message is.
+    #[inline]
+    pub(super) fn send_with(
+        &mut self,
+        pipes: &mut Pipes,
+        msg: &mut Msg,
+        urgency: Urgency,
+    ) -> Result<Option<PipeId>, Error> {
         let more = msg.more();
         if self.writing != Writing::Nothing {
-            return self.send_further(pipes, msg);
+            return self.send_further(pipes, msg, urgency);
         }
         while let Some(id) = self.ring.current() {
             if let Some(pipe) = pipes.get(id)
@@ -60,7 +71,7 @@ impl LoadBalancer {
                 if more {
                     self.writing = Writing::Current;
                 } else {
-                    pipe.flush();
+                    pipe.flush_with(urgency);
                     self.ring.advance();
                 }
                 return Ok(Some(id));
@@ -70,7 +81,12 @@ impl LoadBalancer {
         Err(Error::Again)
     }
 
-    fn send_further(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<Option<PipeId>, Error> {
+    fn send_further(
+        &mut self,
+        pipes: &mut Pipes,
+        msg: &mut Msg,
+        urgency: Urgency,
+    ) -> Result<Option<PipeId>, Error> {
         let more = msg.more();
         let current = self.ring.current().filter(|_| self.writing == Writing::Current);
         let after = |writing| if more { writing } else { Writing::Nothing };
@@ -88,7 +104,7 @@ impl LoadBalancer {
             return Err(Error::Again);
         }
         if !more {
-            pipe.flush();
+            pipe.flush_with(urgency);
             self.ring.advance();
         }
         self.writing = after(Writing::Current);

@@ -8,7 +8,7 @@ use super::{Attach, Pattern};
 use crate::base::Error;
 use crate::message::Msg;
 use crate::pipe::wire::{self, Item, Wire};
-use crate::pipe::{Driver, Pipe, PipeId, Pipes, Urgency, inproc_pair_for_tests};
+use crate::pipe::{Driver, Pipe, PipeId, Pipes, Pulled, Urgency, inproc_pair_for_tests};
 
 /// A message part.
 pub(super) fn part(body: impl AsRef<[u8]>, more: bool) -> Msg {
@@ -99,8 +99,8 @@ pub(super) struct Connection {
 impl Driver for Connection {
     fn flush(&self, _urgency: Urgency) {}
 
-    fn pull(&self) -> bool {
-        false
+    fn pull(&self) -> Pulled {
+        Pulled::Over
     }
 
     fn resume(&self) -> bool {

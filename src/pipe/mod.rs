@@ -94,14 +94,24 @@ pub enum Urgency {
     Later,
 }
 
+/// What a caller found that read a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pulled {
+    /// The receive queue got messages.
+    Messages,
+    /// No whole message came.
+    Nothing,
+    /// It is not the caller's to read, or not any more: waiting on it tells nothing.
+    Over,
+}
+
 /// The connection behind a wire pipe, as the socket's thread uses it: it may do the connection's work
 /// itself instead of waking the I/O thread.
 pub trait Driver: Send + Sync {
     /// Something was appended to the send queue.
     fn flush(&self, urgency: Urgency);
-    /// Where reading was taken over: reads what the kernel has, without waiting. True when the receive
-    /// queue got messages.
-    fn pull(&self) -> bool;
+    /// Where reading was taken over: reads what the kernel has, without waiting.
+    fn pull(&self) -> Pulled;
     /// The receive queue has room again (it was paused at its mark); true when it got messages.
     fn resume(&self) -> bool;
     /// Takes reading over from the I/O thread until it is left alone for a while. Answers what to wait

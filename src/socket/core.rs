@@ -7,12 +7,14 @@ use super::Environment;
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
 use super::spin::Spin;
+use super::wait::Attended;
 use crate::base::Error;
 use crate::conn::Owner;
 use crate::options::Options;
 use crate::pattern::{Attach, Pattern};
 use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
 use crate::sync::Mailbox;
+use crate::sys::PollFd;
 
 /// One open socket.
 pub(super) struct Core {
@@ -31,8 +33,11 @@ pub(super) struct Core {
     pub(super) more_to_read: bool,
     /// Receives since other threads' news were last looked at.
     pub(super) unheeded: u32,
-    /// Connections of this socket may be in its own hands.
-    pub(super) attended: bool,
+    /// Connections of this socket that its callers may have to read.
+    pub(super) attended: Arc<Vec<Attended>>,
+    /// One of them turned out not to be in their hands any more.
+    pub(super) attended_over: bool,
+    pub(super) fds: Vec<PollFd>,
     pub(super) spin: Spin,
     /// Pipes whose far side is gone and that still hold something to read.
     ending: Vec<PipeId>,
@@ -63,7 +68,9 @@ impl Core {
             last_endpoint: Vec::new(),
             more_to_read: false,
             unheeded: 0,
-            attended: false,
+            attended: Arc::default(),
+            attended_over: false,
+            fds: Vec::new(),
             spin: Spin::default(),
             ending: Vec::new(),
             notices: Vec::new(),

@@ -51,9 +51,14 @@ pub fn poll(items: &mut [PollItem], timeout_ms: i64) -> Result<usize, Error> {
             Err(error) => return Err(error),
         }
         wait.rearm();
-        let ready = look_after_sleep(items, &fds)?;
+        let (ready, over) = look_after_sleep(items, &fds)?;
         if ready > 0 {
             return Ok(ready);
+        }
+        if over {
+            // What is left of the connections has to be waited for anew.
+            wait = Wait::new();
+            first = true;
         }
     }
 }
@@ -101,23 +106,25 @@ fn look(items: &mut [PollItem], fds: &mut [PollFd], ask_kernel: bool) -> Result<
     if ask_kernel && !fds.is_empty() {
         sys::poll(fds, Some(std::time::Duration::ZERO))?;
     }
-    look_after_sleep(items, fds)
+    look_after_sleep(items, fds).map(|(ready, _)| ready)
 }
 
-fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<usize, Error> {
+/// How many items are ready, and whether a connection was waited for that is over.
+fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<(usize, bool), Error> {
     let mut fds = fds.iter();
-    let mut ready = 0;
+    let (mut ready, mut over) = (0, false);
     for item in items.iter_mut() {
         match item.target {
             Target::Fd(_) => item.found(fds.next().map_or(0, PollFd::revents)),
             Target::Socket(handle) => {
                 let mut core = Socket(handle).enter()?;
                 item.revents = core.events(i32::from(item.events)) as i16;
+                over |= core.attended_over;
             }
         }
         ready += usize::from(item.revents != 0);
     }
-    Ok(ready)
+    Ok((ready, over))
 }
 
 /// Registers with every socket once, however often it is listed.

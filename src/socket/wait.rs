@@ -8,20 +8,33 @@ use super::Socket;
 use super::core::Core;
 use crate::base::Error;
 use crate::pipe::turn::Turn;
-use crate::pipe::{Driver, Notice};
+use crate::pipe::{Driver, Notice, PipeKey, Pulled};
 use crate::sync::{Mailbox, Waker};
 use crate::sys::PollFd;
 
 /// A socket with more connections than this leaves them to the I/O thread: poll(2) over many descriptors
 /// costs more than the wake-up it saves.
-const MOST_ATTENDED: usize = 16;
+const MOST_ATTENDED: usize = 64;
+
+/// A connection in the hands of its socket's callers.
+pub(super) struct Attended {
+    key: PipeKey,
+    driver: Arc<dyn Driver>,
+    stream: Arc<dyn AsRawFd + Send + Sync>,
+}
+
+impl Attended {
+    fn input(&self) -> PollFd {
+        PollFd::new(self.stream.as_raw_fd(), libc::POLLIN)
+    }
+}
 
 /// One wait of one thread, over any number of sockets.
 pub(super) struct Wait {
     waker: Arc<Waker>,
     mailboxes: Vec<Arc<Mailbox<Notice>>>,
-    turns: Vec<(Arc<Turn>, Vec<Arc<dyn Driver>>)>,
-    streams: Vec<Arc<dyn AsRawFd + Send + Sync>>,
+    turns: Vec<(Arc<Turn>, Arc<Vec<Attended>>)>,
+    /// As the last sleep left them: the waker's, those of the connections, others.
     fds: Vec<PollFd>,
 }
 
@@ -30,13 +43,7 @@ impl Wait {
         let waker = Waker::acquire();
         waker.set_polling(false);
         waker.arm();
-        Wait {
-            waker,
-            mailboxes: Vec::new(),
-            turns: Vec::new(),
-            streams: Vec::new(),
-            fds: Vec::new(),
-        }
+        Wait { waker, mailboxes: Vec::new(), turns: Vec::new(), fds: Vec::new() }
     }
 
     /// Wakes up for news of this socket; with `reading` also takes its connections over. The socket has
@@ -44,6 +51,7 @@ impl Wait {
     pub(super) fn join(&mut self, core: &mut Core, reading: bool) {
         core.mailbox.watch(&self.waker);
         self.mailboxes.push(core.mailbox.clone());
+        core.attended_over = false;
         if reading {
             self.attend(core);
         }
@@ -59,24 +67,32 @@ impl Wait {
         }
         let turn = core.owner.turn.clone();
         turn.enter();
-        let mut drivers = Vec::new();
-        for (_, pipe) in core.pipes.iter_mut() {
-            if let Some(driver) = pipe.driver()
+        let mut list = Vec::new();
+        for id in core.pipes.ids() {
+            let Some(key) = core.pipes.key(id) else { continue };
+            if let Some(driver) = core.pipes.get(id).and_then(|pipe| pipe.driver())
                 && let Some(stream) = driver.attend()
             {
-                self.streams.push(stream);
-                drivers.push(driver.clone());
+                list.push(Attended { key, driver: driver.clone(), stream });
             }
         }
-        core.attended |= !drivers.is_empty();
-        self.turns.push((turn, drivers));
+        core.attended = Arc::new(list);
+        self.turns.push((turn, core.attended.clone()));
     }
 
     /// Connections came or went: takes stock anew of one socket's.
     pub(super) fn refresh(&mut self, core: &mut Core) {
         self.leave_turns();
-        self.streams.clear();
+        self.fds.clear();
+        core.attended_over = false;
         self.attend(core);
+    }
+
+    /// What the last sleep found out about the connections of the one socket that is waited for; None
+    /// when it did not ask.
+    fn marks(&self) -> Option<&[PollFd]> {
+        let asked = self.fds.iter().any(|fd| fd.revents() != 0);
+        self.fds.get(1..).filter(|_| asked)
     }
 
     /// Sleeps until there may be news, a descriptor of `others` has something to say, or the deadline.
@@ -93,13 +109,14 @@ impl Wait {
                 _ => return Err(Error::Again),
             },
         };
-        if self.streams.is_empty() && others.is_empty() {
+        self.fds.clear();
+        let mut attended = self.turns.iter().flat_map(|(_, list)| list.iter()).peekable();
+        if attended.peek().is_none() && others.is_empty() {
             return self.waker.wait(limit);
         }
         let own = self.waker.prepare_polling()?;
-        self.fds.clear();
         self.fds.push(PollFd::new(own, libc::POLLIN));
-        self.fds.extend(self.streams.iter().map(|s| PollFd::new(s.as_raw_fd(), libc::POLLIN)));
+        self.fds.extend(attended.map(Attended::input));
         let before = self.fds.len();
         self.fds.extend_from_slice(others);
         self.waker.set_polling(true);
@@ -116,9 +133,9 @@ impl Wait {
     }
 
     fn leave_turns(&mut self) {
-        for (turn, drivers) in self.turns.drain(..) {
+        for (turn, list) in self.turns.drain(..) {
             if turn.leave() {
-                drivers.iter().for_each(|driver| driver.rewatch());
+                list.iter().for_each(|attended| attended.driver.rewatch());
             }
         }
     }
@@ -138,19 +155,47 @@ impl Core {
     /// Reads connections that are in our hands; true when messages came. Other threads that wait on this
     /// socket, beside `own` waits of the caller, hear of them: the kernel has nothing more to tell.
     pub(super) fn pull(&mut self, own: usize) -> bool {
-        if !self.attended {
+        /// Reading so few to see what is there costs no more than asking first.
+        const FEW: usize = 2;
+        if self.attended.is_empty() {
             return false;
         }
-        self.owner.turn.touch();
-        let mut any = false;
-        for id in self.pipes.ids() {
-            let Some(driver) = self.pipes.get(id).and_then(|pipe| pipe.driver().cloned()) else {
-                continue;
-            };
-            if driver.pull() {
-                self.pattern.readable(&mut self.pipes, id);
-                any = true;
+        let mut fds = std::mem::take(&mut self.fds);
+        fds.clear();
+        if self.attended.len() > FEW {
+            fds.extend(self.attended.iter().map(Attended::input));
+            if crate::sys::poll(&mut fds, Some(Duration::ZERO)).is_err() {
+                fds.clear();
             }
+        }
+        let any = self.pull_marked(own, &fds);
+        self.fds = fds;
+        any
+    }
+
+    /// As [`Core::pull`], from those connections that have something to say; without marks from all.
+    fn pull_marked(&mut self, own: usize, marks: &[PollFd]) -> bool {
+        self.owner.turn.touch();
+        let (mut any, mut over) = (false, 0);
+        let list = self.attended.clone();
+        for (n, attended) in list.iter().enumerate() {
+            if marks.get(n).is_some_and(|mark| mark.revents() == 0) {
+                continue;
+            }
+            match attended.driver.pull() {
+                Pulled::Messages => {
+                    if let Some(id) = self.pipes.resolve(attended.key) {
+                        self.pattern.readable(&mut self.pipes, id);
+                        any = true;
+                    }
+                }
+                Pulled::Nothing => {}
+                Pulled::Over => over += 1,
+            }
+        }
+        self.attended_over |= over > 0;
+        if over == list.len() {
+            self.attended = Arc::default();
         }
         if any {
             self.mailbox.ring_others(own);
@@ -200,7 +245,11 @@ impl Socket {
             core.check()?;
             core.process();
             if reading {
-                core.pull(1);
+                match wait.marks() {
+                    Some(marks) => core.pull_marked(1, marks),
+                    None => core.pull(1),
+                };
+                wait.fds.clear();
             }
             if let Attempt::Done(value) = attempt(&mut core)? {
                 core.spin.end(&turn);
@@ -210,7 +259,7 @@ impl Socket {
             if core.spin.again(&mut turn) {
                 continue;
             }
-            if reading && known != core.pipes.len() {
+            if reading && (known != core.pipes.len() || core.attended_over) {
                 known = core.pipes.len();
                 wait.refresh(&mut core);
                 continue;
