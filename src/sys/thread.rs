@@ -1,4 +1,6 @@
-//! What background threads set on themselves.
+//! What background threads set on themselves, and how many processors there are for all.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Blocks every signal for the calling thread: handlers belong to the application's threads.
 pub fn block_all_signals() {
@@ -45,14 +47,20 @@ pub fn set_scheduling(policy: i32, priority: i32) -> bool {
     }
 }
 
-/// How many processors the calling thread may run on.
+/// How many processors the threads that ever asked may run on, all together. Threads pinned to one
+/// processor each count as many as they are on.
 pub fn processors() -> usize {
-    // SAFETY: cpu_set_t is plain data, filled by the kernel before it is read.
+    /// Bit n stands for processor n and those that have the same number modulo 64.
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let mut mine = 0;
+    // SAFETY: cpu_set_t is plain data, filled by the kernel before it is read; the index is in range.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &mut set) != 0 {
-            return 1;
+        if libc::sched_getaffinity(0, std::mem::size_of::<libc::cpu_set_t>(), &mut set) == 0 {
+            for cpu in 0..libc::CPU_SETSIZE as usize {
+                mine |= u64::from(libc::CPU_ISSET(cpu, &set)) << (cpu % 64);
+            }
         }
-        usize::try_from(libc::CPU_COUNT(&set)).unwrap_or(1)
     }
+    (SEEN.fetch_or(mine, Ordering::Relaxed) | mine).count_ones().max(1) as usize
 }
