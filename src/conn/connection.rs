@@ -450,6 +450,10 @@ impl Driver for Connection {
         self.worker.send(Command::Watch(self.key()));
     }
 
+    fn ease(&self) {
+        self.await_room();
+    }
+
     fn close(&self, linger_ms: i32) {
         self.worker.send(Command::Close(self.key(), linger_ms));
     }

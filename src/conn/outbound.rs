@@ -7,10 +7,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Loss};
 use super::worker::Command;
@@ -19,6 +20,7 @@ use crate::message::{Msg, frame};
 use crate::pipe::Urgency;
 use crate::pipe::wire::{Segment, SendQueue};
 use crate::sync::{BriefGuard, Lock};
+use crate::sys::{PollFd, poll};
 use crate::transport::Stream;
 use crate::zmtp::mechanism::curve::Sealer;
 use crate::zmtp::{Protocol, command};
@@ -275,10 +277,50 @@ impl Connection {
             gate.wants_room = false;
             gate.apply();
         }
+        self.write_on();
+    }
+
+    fn write_on(&self) {
         let mut queue = self.wire.send.lock();
         queue.link.blocked = false;
         if queue.link.open && !queue.link.writing && !queue.is_empty() {
             self.drain(queue);
+        }
+    }
+
+    /// Waits until less waits, writing what the kernel takes; not for long when it takes nothing.
+    pub(super) fn await_room(&self) {
+        const PATIENCE: Duration = Duration::from_millis(5);
+        const SHORTLY: Duration = Duration::from_micros(50);
+        let mut began = Instant::now();
+        let mut before = usize::MAX;
+        loop {
+            let writing = {
+                let mut queue = self.wire.send.lock();
+                if !queue.link.open || !queue.is_heavy() {
+                    return;
+                }
+                if queue.bytes < before {
+                    (before, began) = (queue.bytes, Instant::now());
+                } else if began.elapsed() >= PATIENCE {
+                    queue.link.stubborn = true;
+                    return;
+                }
+                queue.link.writing
+            };
+            let outlet = self.outlet.lock().clone();
+            let Some((stream, _)) = outlet else { return };
+            let room = if writing {
+                poll(&mut [], Some(SHORTLY))
+            } else {
+                poll(&mut [PollFd::new(stream.as_raw_fd(), libc::POLLOUT)], Some(PATIENCE))
+            };
+            match room {
+                Ok(0) => {}
+                Ok(_) => self.write_on(),
+                // A signal: the send is done, and its caller may have something to do about it.
+                Err(_) => return,
+            }
         }
     }
 

@@ -86,6 +86,7 @@ pub fn terminate(handle: usize) -> Result<(), Error> {
     if let Some(environment) = environment {
         environment.stop_workers();
     }
+    crate::sys::MEMORY.release();
     // Another thread may have ended it at the same time.
     CONTEXTS.remove(handle).map(|_| ()).or(Ok(()))
 }

@@ -113,6 +113,8 @@ impl Driver for Connection {
 
     fn rewatch(&self) {}
 
+    fn ease(&self) {}
+
     fn close(&self, _linger_ms: i32) {}
 
     fn fail(&self) {

@@ -119,6 +119,8 @@ pub trait Driver: Send + Sync {
     fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>>;
     /// The I/O thread stopped looking after a taken connection: it should look again.
     fn rewatch(&self);
+    /// Much waits to be sent and the caller may wait: returns when half of it is gone, or nothing moves.
+    fn ease(&self);
     /// The socket lets go: send what is queued within `linger_ms` (-1 for ever), then close.
     fn close(&self, linger_ms: i32);
     /// The peer broke the rules of the socket's pattern: close, and never reconnect.
@@ -228,7 +230,13 @@ impl Pipe {
         }
         match &mut self.end {
             End::Inproc(end) => end.send(msg),
-            End::Wire(end) => end.send(msg, self.mood.hurried.load(Ordering::Relaxed)),
+            End::Wire(end) => {
+                let sent = end.send(msg, self.mood.hurried.load(Ordering::Relaxed));
+                if end.heavy {
+                    self.mood.heavy.store(true, Ordering::Relaxed);
+                }
+                sent
+            }
         }
     }
 
@@ -391,6 +399,8 @@ struct Mood {
     sweep: AtomicBool,
     /// The call under way must not wait, so in a burst it leaves the writing to the I/O thread.
     hurried: AtomicBool,
+    /// More waits in a pipe than a caller that may wait should leave there.
+    heavy: AtomicBool,
     /// The call under way cannot show metadata to its caller.
     bare: AtomicBool,
 }
@@ -479,6 +489,22 @@ impl Pipes {
     #[inline]
     pub fn take_sweep(&self) -> bool {
         self.mood.sweep.load(Ordering::Relaxed) && self.mood.sweep.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a pipe took more than it should hold for long since this was asked last.
+    #[inline]
+    pub fn is_heavy(&self) -> bool {
+        self.mood.heavy.load(Ordering::Relaxed)
+    }
+
+    /// The connections behind [`Pipes::is_heavy`], which is taken back.
+    pub fn take_heavy(&mut self) -> Vec<Arc<dyn Driver>> {
+        self.mood.heavy.store(false, Ordering::Relaxed);
+        let ends = self.iter_mut().filter_map(|(_, pipe)| {
+            let End::Wire(end) = &mut pipe.end else { return None };
+            std::mem::take(&mut end.heavy).then(|| end.driver().clone())
+        });
+        ends.collect()
     }
 
     /// Says whether the call under way must not wait.

@@ -20,6 +20,9 @@ const SEGMENT: usize = 64 * 1024;
 /// Received payloads from this size share the chunk they came in; smaller ones are copied, so that a
 /// message that is kept does not keep a chunk many times its size.
 const SHARE_CHUNK: usize = 1024;
+/// With more bytes than this waiting a sender that may wait does: memory that is used again costs less
+/// than memory that is fresh.
+const HEAVY: usize = 8 * 1024 * 1024;
 /// Under guard the sender looks at the clock this often, in messages.
 const GUARDED_STRIDE: u32 = 32;
 
@@ -82,6 +85,8 @@ pub struct Link {
     pub quiet: u8,
     /// The last sender must not wait, and so writes nothing itself while under guard.
     pub hurried: bool,
+    /// Waiting for the kernel to take some of it was in vain.
+    pub stubborn: bool,
     /// Bytes that waited when the guard last left them to grow, and how often it did.
     pub grown: (usize, u8),
 }
@@ -194,6 +199,11 @@ impl SendQueue {
                 self.segments.push_front(segment);
             }
         }
+    }
+
+    /// Whether more waits than should for long.
+    pub fn is_heavy(&self) -> bool {
+        self.bytes > HEAVY / 2
     }
 
     /// A buffer for whoever encodes.
@@ -439,6 +449,7 @@ impl Wire {
         // sets it right.
         let empty = queue.segments.is_empty();
         queue.bytes = if empty { 0 } else { queue.bytes.saturating_sub(bytes) };
+        queue.link.stubborn &= queue.is_heavy();
         if queue.full && (queue.messages == 0 || queue.messages <= self.send_limit() / 2) {
             queue.full = false;
             self.post(|target| Notice::Writable(target.key));
@@ -500,6 +511,8 @@ pub struct End {
     /// Messages and bytes appended under guard since the connection was last asked.
     unflushed: u32,
     unflushed_bytes: usize,
+    /// More waits than should for long.
+    pub(super) heavy: bool,
     closed: bool,
 }
 
@@ -515,6 +528,7 @@ impl End {
             consumed: 0,
             unflushed: 0,
             unflushed_bytes: 0,
+            heavy: false,
             closed: false,
         }
     }
@@ -643,6 +657,7 @@ impl End {
         } else {
             queue.link.hurried = hurried;
             queue.push(msg);
+            self.heavy |= queue.bytes > HEAVY && !queue.link.stubborn;
             drop(queue);
             self.unflushed_bytes += size;
         }

@@ -6,6 +6,7 @@ use super::wait::{Attempt, deadline};
 use crate::base::Error;
 use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use crate::message::Msg;
+use crate::options::SocketType;
 use crate::sync::handles::Guard;
 
 /// Receives that find data between two looks at what other threads left.
@@ -24,7 +25,12 @@ impl Socket {
         }
         core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
         match core.send(msg) {
-            Ok(()) => Ok(size),
+            Ok(()) => {
+                if core.pipes.is_heavy() {
+                    ease(core, flags);
+                }
+                Ok(size)
+            }
             Err(Error::Again) => self.send_later(core, msg, flags).map(|()| size),
             Err(error) => Err(error),
         }
@@ -127,6 +133,21 @@ impl Socket {
                 Err(error) => Err(error),
             }
         })
+    }
+}
+
+/// Much waits behind this socket, and a sender that may wait lets some of it go first. Not where a slow
+/// peer must not hold up the others.
+#[cold]
+fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
+    use SocketType::{Channel, Client, Dealer, Pair, Push, Req, Scatter};
+    let connections = core.pipes.take_heavy();
+    let patient =
+        matches!(core.options.socket_type, Channel | Client | Dealer | Pair | Push | Req | Scatter);
+    let waits = patient && flags & ZMQ_DONTWAIT == 0 && core.options.sndtimeo_ms != 0;
+    drop(core);
+    if waits {
+        connections.iter().for_each(|connection| connection.ease());
     }
 }
 

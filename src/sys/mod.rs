@@ -1,4 +1,5 @@
 //! The system calls that neither std, socket2 nor polling wrap: eventfd, futex, ppoll, thread set-up,
+//! the allocator,
 //! and a process identity that notices a fork without a system call.
 //!
 //! No policy lives here: callers decide what to wait for and why.
@@ -6,6 +7,7 @@
 mod descriptor;
 mod eventfd;
 mod futex;
+mod large;
 mod poll;
 mod process;
 mod receive;
@@ -14,6 +16,7 @@ pub mod thread;
 pub use descriptor::adopt;
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
+pub use large::{LargeBlocks, MEMORY};
 pub use poll::{PollFd, poll};
 pub use process::{PerProcess, process_id};
 pub use receive::receive_append;

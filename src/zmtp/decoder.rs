@@ -149,6 +149,8 @@ impl Decoder {
     /// Where to read to: memory with spare capacity. `scratch` is taken when a chunk is needed.
     pub fn target(&mut self, scratch: &mut Vec<u8>) -> Result<&mut Vec<u8>, Malformed> {
         const FIRST: usize = 64 * 1024;
+        /// What came answers for so many times as much.
+        const TRUST: usize = 16;
         if self.large.is_none() {
             return self.chunk_target(scratch, FIRST);
         }
@@ -157,7 +159,7 @@ impl Decoder {
             Some(large) => {
                 let missing = large.size - large.body.len();
                 if large.body.capacity() == large.body.len() {
-                    let step = missing.min(large.body.len().max(FIRST));
+                    let step = missing.min((large.body.len() * TRUST).max(FIRST));
                     large.body.try_reserve_exact(step).map_err(|_| Malformed::NoMemory)?;
                 }
                 Ok(&mut large.body)

@@ -1,0 +1,256 @@
+//! The allocator of the library: the system's, with a small store of large blocks.
+//!
+//! A fresh block of a mebibyte costs more in page faults than in copying the message that goes into it,
+//! and the system's allocator gives such blocks back to the kernel as soon as they are freed. Here a
+//! bounded number of them waits for the next message. What a block is used for is not known here.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Blocks from this size are worth keeping.
+const SMALLEST: usize = 128 * 1024;
+/// Larger ones are rare, and few would fit.
+const LARGEST: usize = 16 * 1024 * 1024;
+/// Sizes kept per doubling: a block has at most a quarter more than was asked for.
+const STEPS: usize = 4;
+const CLASSES: usize = 7 * STEPS + 1;
+/// Blocks of one size.
+const DEPTH: usize = 16;
+/// Bytes of all kept blocks together.
+const MOST: usize = 32 * 1024 * 1024;
+/// What malloc aligns to anyway.
+const ALIGN: usize = 16;
+
+/// The allocator of this library.
+#[global_allocator]
+pub static MEMORY: LargeBlocks = LargeBlocks::new();
+
+/// Large blocks that wait for their next use.
+pub struct LargeBlocks {
+    /// Never waited for: in the child of a fork it may be held for ever by a thread that is not there.
+    taken: AtomicBool,
+    kept: UnsafeCell<Kept>,
+}
+
+struct Kept {
+    bytes: usize,
+    counts: [usize; CLASSES],
+    blocks: [[*mut u8; DEPTH]; CLASSES],
+}
+
+// SAFETY: `kept` is reached only while `taken` is held, see `with`.
+unsafe impl Sync for LargeBlocks {}
+
+/// The index and size of the class that a request falls in, None where the system serves it as it is.
+fn class(layout: &Layout) -> Option<(usize, usize)> {
+    let size = layout.size();
+    if !(SMALLEST..=LARGEST).contains(&size) || layout.align() > ALIGN {
+        return None;
+    }
+    let doubling = (size / SMALLEST).ilog2() as usize;
+    let base = SMALLEST << doubling;
+    let step = base / STEPS;
+    let steps = (size - base).div_ceil(step);
+    Some((doubling * STEPS + steps, base + steps * step))
+}
+
+fn of_size(size: usize) -> Layout {
+    match Layout::from_size_align(size, ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!("class sizes are far below the limit"),
+    }
+}
+
+impl LargeBlocks {
+    const fn new() -> LargeBlocks {
+        LargeBlocks {
+            taken: AtomicBool::new(false),
+            kept: UnsafeCell::new(Kept {
+                bytes: 0,
+                counts: [0; CLASSES],
+                blocks: [[null_mut(); DEPTH]; CLASSES],
+            }),
+        }
+    }
+
+    /// Gives everything that waits back to the system.
+    pub fn release(&self) {
+        for index in 0..CLASSES {
+            // The size of class `index`, by the rule of `class`.
+            let base = SMALLEST << (index / STEPS);
+            let size = base + index % STEPS * (base / STEPS);
+            while let Some(block) = self.take(index, size) {
+                // SAFETY: the block came from the system with this layout and nobody else knows it.
+                unsafe { System.dealloc(block, of_size(size)) };
+            }
+        }
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Kept) -> R) -> Option<R> {
+        self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // SAFETY: `taken` is held, so this is the only reference.
+        let result = act(unsafe { &mut *self.kept.get() });
+        self.taken.store(false, Ordering::Release);
+        Some(result)
+    }
+
+    fn take(&self, index: usize, size: usize) -> Option<*mut u8> {
+        self.with(|kept| {
+            let count = kept.counts[index].checked_sub(1)?;
+            kept.counts[index] = count;
+            kept.bytes -= size;
+            Some(kept.blocks[index][count])
+        })?
+    }
+
+    fn keep(&self, index: usize, size: usize, block: *mut u8) -> bool {
+        let kept = self.with(|kept| {
+            let count = kept.counts[index];
+            if count == DEPTH || kept.bytes + size > MOST {
+                return false;
+            }
+            kept.blocks[index][count] = block;
+            kept.counts[index] = count + 1;
+            kept.bytes += size;
+            true
+        });
+        kept == Some(true)
+    }
+}
+
+// SAFETY: blocks of a class always have that class's layout with the system, whether they come fresh or
+// from the store, and are in the store only between `dealloc` and the next `alloc` of the class.
+unsafe impl GlobalAlloc for LargeBlocks {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match class(&layout) {
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { System.alloc(layout) },
+            Some((index, size)) => match self.take(index, size) {
+                Some(block) => block,
+                // SAFETY: the size of a class is not zero.
+                None => unsafe { System.alloc(of_size(size)) },
+            },
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match class(&layout) {
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { System.dealloc(block, layout) },
+            Some((index, size)) => {
+                if !self.keep(index, size, block) {
+                    // SAFETY: `alloc` got it from the system with this layout.
+                    unsafe { System.dealloc(block, of_size(size)) };
+                }
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match class(&layout) {
+            // SAFETY: the caller's promise is passed on.
+            None => unsafe { System.alloc_zeroed(layout) },
+            // SAFETY: as in `alloc`; the kernel's zeros are cheaper than writing our own.
+            Some((_, size)) => unsafe { System.alloc_zeroed(of_size(size)) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return null_mut() };
+        match (class(&layout), class(&new)) {
+            // SAFETY: the caller's promise is passed on.
+            (None, None) => unsafe { System.realloc(block, layout, new_size) },
+            (Some((old, _)), Some((same, _))) if old == same => block,
+            // SAFETY: the new block is another one and holds what both have room for; the old one goes
+            // back the way it came.
+            _ => unsafe {
+                let fresh = self.alloc(new);
+                if !fresh.is_null() {
+                    fresh.copy_from_nonoverlapping(block, layout.size().min(new_size));
+                    self.dealloc(block, layout);
+                }
+                fresh
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 8).expect("small")
+    }
+
+    #[test]
+    fn classes_are_ordered_and_have_at_most_a_quarter_to_spare() {
+        let mut last = (0, 0);
+        for size in (SMALLEST..=LARGEST).step_by(1021).chain([SMALLEST, LARGEST]) {
+            let (index, room) = class(&layout(size)).expect("in range");
+            assert!(room >= size && room <= size + size / STEPS && index < CLASSES, "{size}");
+            assert!(room >= last.1 || size < last.1);
+            let base = SMALLEST << (index / STEPS);
+            assert_eq!(room, base + index % STEPS * (base / STEPS));
+            last = (index, room);
+        }
+        assert!(class(&layout(SMALLEST - 1)).is_none() && class(&layout(LARGEST + 1)).is_none());
+    }
+
+    #[test]
+    fn a_freed_block_serves_the_next_request_and_keeps_its_bound() {
+        let store = LargeBlocks::new();
+        let size = 1024 * 1024;
+        // SAFETY: each block is freed once, with the layout it was asked for.
+        unsafe {
+            let first = store.alloc(layout(size));
+            store.dealloc(first, layout(size));
+            let again = store.alloc(layout(size - 5));
+            assert_eq!(first, again);
+            let many: Vec<*mut u8> = (0..100).map(|_| store.alloc(layout(size))).collect();
+            many.iter().for_each(|block| store.dealloc(*block, layout(size)));
+            store.dealloc(again, layout(size - 5));
+        }
+        let bytes = store.with(|kept| kept.bytes).expect("free");
+        assert!(bytes > 0 && bytes <= MOST);
+        store.release();
+        assert_eq!(store.with(|kept| kept.bytes), Some(0));
+    }
+
+    #[test]
+    fn growing_keeps_the_bytes() {
+        let store = LargeBlocks::new();
+        // SAFETY: the block has the sizes it is used with.
+        unsafe {
+            let mut size = 100;
+            let mut block = store.alloc(layout(size));
+            block.write_bytes(7, size);
+            while size < 2 * LARGEST {
+                let grown = store.realloc(block, layout(size), size * 3);
+                assert!((0..size.min(300)).all(|at| grown.add(at).read() == 7));
+                (block, size) = (grown, size * 3);
+                block.write_bytes(7, size);
+            }
+            store.dealloc(block, layout(size));
+        }
+        store.release();
+    }
+
+    #[test]
+    fn a_store_that_is_held_is_done_without() {
+        let store = LargeBlocks::new();
+        store.taken.store(true, Ordering::Relaxed);
+        // SAFETY: allocated and freed once.
+        unsafe {
+            let block = store.alloc(layout(SMALLEST));
+            assert!(!block.is_null());
+            store.dealloc(block, layout(SMALLEST));
+        }
+    }
+}
