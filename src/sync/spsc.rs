@@ -17,6 +17,8 @@ const ASLEEP: u64 = 1;
 /// One item in `published`.
 const ONE: u64 = 2;
 
+/// Aligned so that an item of a cache line's size lies in one.
+#[repr(align(64))]
 struct Chunk<T> {
     slots: [Cell<MaybeUninit<T>>; CHUNK],
     next: AtomicPtr<Chunk<T>>,
@@ -108,6 +110,7 @@ impl<T> Sender<T> {
         if self.chunk.is_null() || self.at == CHUNK {
             self.grow();
         }
+        self.fetch_ahead();
         // SAFETY: `chunk` is live (freed only by the reader after it passed the link to the next
         // chunk, or at the end), and slot `at` is unpublished, so only this writer touches it.
         unsafe { (*self.chunk).slots[self.at].with_mut(|slot| (*slot).write(item)) };
@@ -130,6 +133,20 @@ impl<T> Sender<T> {
         // publisher the one that wakes.
         self.shared.published.fetch_and(!ASLEEP, Ordering::AcqRel);
         true
+    }
+
+    /// Asks for a slot to come before its turn does: the reader had it last, and fetching it from there is
+    /// most of what a message costs.
+    #[inline(always)]
+    fn fetch_ahead(&self) {
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
+        {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            const AHEAD: usize = 6;
+            let slot = (self.chunk.cast::<T>()).wrapping_add((self.at + AHEAD).min(CHUNK - 1));
+            // SAFETY: a prefetch is a hint and reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot.cast()) };
+        }
     }
 
     #[cold]
