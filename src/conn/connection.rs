@@ -82,6 +82,11 @@ impl Codec {
         Codec { decoder, encoding }
     }
 
+    /// Whether traffic came with the handshake's last bytes.
+    pub(super) fn has_input(&self) -> bool {
+        self.decoder.has_input()
+    }
+
     /// See [`Decoder::skip_name`].
     pub(super) fn skip_name(&mut self) {
         self.decoder.skip_name();
@@ -444,6 +449,14 @@ impl Driver for Connection {
         }
         let outlet = self.outlet.lock();
         outlet.as_ref().map(|(stream, _)| stream.clone() as Arc<dyn AsRawFd + Send + Sync>)
+    }
+
+    fn give_back(&self) {
+        let mut gate = self.gate.lock();
+        if gate.taken {
+            gate.taken = false;
+            gate.apply();
+        }
     }
 
     fn rewatch(&self) {

@@ -102,6 +102,8 @@ pub struct Event<'a> {
 pub trait Observer: Send + Sync {
     /// Called from I/O threads and callers alike; must not wait.
     fn event(&self, event: &Event<'_>);
+    /// Whether anybody hears of events at the moment.
+    fn listens(&self) -> bool;
 }
 
 /// What a connection needs to know about its socket's type beyond the options.

@@ -386,6 +386,9 @@ impl Session {
     }
 
     pub(super) fn tell(&self, code: i32, value: u64, stream: Option<&Arc<Stream>>) {
+        if !self.shared.owner.observer.listens() {
+            return;
+        }
         let own = stream.map(|stream| stream.local_name()).unwrap_or_default();
         let (local, remote, accepting) = match &self.kind {
             Kind::Accepted { endpoint, peer, .. } => (endpoint.as_str(), peer.as_str(), true),

@@ -143,21 +143,23 @@ impl Session {
     fn exchange(&self, state: &mut Handshaking, context: &mut Context<'_>) -> Outcome {
         let stream = state.stream.clone();
         let mut input = std::mem::take(&mut state.input);
-        let mut reads = 0;
+        let (mut reads, mut dry) = (0, false);
         loop {
             // A peer that does not read is found by the time limit.
             if let Err(errno) = write_some(&stream, &mut state.output) {
                 return Outcome::Lost(errno);
             }
             if input.is_empty() {
-                if reads == MOST_READS {
+                if reads == MOST_READS || dry {
                     return Outcome::Waits;
                 }
                 reads += 1;
                 input.reserve(4096);
+                let room = input.capacity();
                 match receive_append(&*stream, &mut input) {
                     Ok(0) => return Outcome::Lost(libc::EPIPE),
-                    Ok(_) => {}
+                    // With room to spare it was everything there is for now.
+                    Ok(got) => dry = got < room,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         return Outcome::Waits;
                     }

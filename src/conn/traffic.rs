@@ -77,7 +77,12 @@ impl Session {
             return self.finish();
         }
         context.strangers.leave(self.connection.key());
-        self.connection.gate.lock().registration.set_source(stream.clone());
+        {
+            let mut gate = self.connection.gate.lock();
+            if !gate.registration.has_source() {
+                gate.registration.set_source(stream.clone());
+            }
+        }
         // The socket hears who the peer is before it can read anything from it.
         if self.attached {
             self.connection.wire.identified(identity);
@@ -96,8 +101,11 @@ impl Session {
         }
         self.notify(c::ZMQ_NOTIFY_CONNECT);
         self.phase = Phase::Open { stream: stream.clone(), heartbeat };
+        let early = codec.has_input();
         self.connection.open(&stream, codec);
-        self.connection.read(false);
+        if early {
+            self.connection.read(false);
+        }
         self.connection.flush_out(Urgency::Now);
         self.plan_heartbeat(context);
         self.settle(context)

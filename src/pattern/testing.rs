@@ -111,6 +111,8 @@ impl Driver for Connection {
         None
     }
 
+    fn give_back(&self) {}
+
     fn rewatch(&self) {}
 
     fn ease(&self) {}

@@ -117,6 +117,8 @@ pub trait Driver: Send + Sync {
     /// Takes reading over from the I/O thread until it is left alone for a while. Answers what to wait
     /// on, None when there is nothing to read from or it cannot be taken.
     fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>>;
+    /// Gives a connection that was taken over back to the I/O thread.
+    fn give_back(&self);
     /// The I/O thread stopped looking after a taken connection: it should look again.
     fn rewatch(&self);
     /// Much waits to be sent and the caller may wait: returns when half of it is gone, or nothing moves.

@@ -139,6 +139,10 @@ impl Observer for Monitor {
             active.tell(event);
         }
     }
+
+    fn listens(&self) -> bool {
+        self.is_active()
+    }
 }
 
 impl Drop for Monitor {
