@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them.
 #
-#   ctest/test.sh [STAGE...]     stages: rust loom doc c conformance interop pyzmq (all when none is named)
+#   ctest/test.sh [STAGE...]     stages: rust fuzz loom doc c conformance interop pyzmq (all when none is named)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -11,7 +11,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust loom doc c conformance interop pyzmq)
+[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz loom doc c conformance interop pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -63,9 +63,14 @@ build() {
 stage_rust() {
     local name names=()
     for name in $(integration_tests); do
-        case $name in conformance | interop*) ;; *) names+=(--test "$name") ;; esac
+        case $name in conformance | fuzz_corpus | interop*) ;; *) names+=(--test "$name") ;; esac
     done
     run_tests rust 900 --lib ${names[@]+"${names[@]}"}
+}
+
+# Each fuzz target for a quarter of a minute; fuzz/run.sh does that with libFuzzer, for as long as one likes.
+stage_fuzz() {
+    FERROZMQ_FUZZ_SECONDS=15 run fuzz 900 cargo test --release --test fuzz_corpus
 }
 
 # The queue and the wakers under every interleaving; a build of its own, as loom replaces the atomics.
