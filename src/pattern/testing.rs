@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Attach, Pattern};
 use crate::base::Error;
-use crate::message::Msg;
+use crate::message::{Metadata, Msg};
 use crate::pipe::wire::{self, Item, Wire};
-use crate::pipe::{Driver, Pipe, PipeId, Pipes, Pulled, Urgency, inproc_pair_for_tests};
+use crate::pipe::{Driver, Identity, Pipe, PipeId, Pipes, Pulled, Urgency, inproc_pair_for_tests};
 
 /// A message part.
 pub(super) fn part(body: impl AsRef<[u8]>, more: bool) -> Msg {
@@ -144,6 +144,14 @@ impl WirePeer {
     pub(super) fn send(&self, body: &[&str]) {
         let parts = (1..).zip(body).map(|(n, text)| part(text, n < body.len()));
         self.wire.received(&mut parts.map(Item::Message).collect(), 1, true);
+    }
+
+    /// It becomes known who the peer is; the socket is told, but need not have looked.
+    pub(super) fn is(&self, address: &str) {
+        let mut metadata = Metadata::new(-1);
+        metadata.push(b"Peer-Address", address.as_bytes());
+        let metadata = Some(Arc::new(metadata));
+        self.wire.identified(Identity { metadata, ..Identity::default() });
     }
 
     /// Whether the peer was found to break the rules.

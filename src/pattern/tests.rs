@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::testing::{Any, World, part};
+use super::testing::{Any, WirePeer, World, part};
 use super::*;
 use crate::options::ContextDefaults;
 
@@ -29,6 +29,25 @@ fn every_type_tells_router_notify_and_only_publishers_and_subscribers_their_topi
         let expected = if has_topics { Ok(Value::LooseInt(0)) } else { Err(Error::Invalid) };
         assert_eq!(pattern.option(c::ZMQ_TOPICS_COUNT), expected, "{ty:?}");
     }
+}
+
+#[test]
+fn messages_carry_what_their_own_peer_announced() {
+    let mut pipes = Pipes::default();
+    let (peer, id) = WirePeer::join(&mut pipes);
+    let mut address = || {
+        let part = pipes.get(id)?.read()?;
+        Some(part.metadata()?.get(b"Peer-Address")?.to_owned())
+    };
+    peer.is("here");
+    peer.send(&["first"]);
+    peer.send(&["second"]);
+    assert_eq!(address().as_deref(), Some(c"here"), "although no notice was looked at");
+    // Fetched together with the first.
+    peer.is("there");
+    peer.send(&["third"]);
+    assert_eq!(address().as_deref(), Some(c"here"));
+    assert_eq!(address().as_deref(), Some(c"there"));
 }
 
 #[test]

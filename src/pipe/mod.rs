@@ -138,7 +138,6 @@ enum End {
 pub struct Pipe {
     end: End,
     routing_id: Box<[u8]>,
-    metadata: Option<Arc<Metadata>>,
     terminated: bool,
     /// Which of the socket's endpoints it belongs to.
     endpoint: u64,
@@ -162,7 +161,6 @@ impl Pipe {
         Pipe {
             end,
             routing_id: Box::default(),
-            metadata: None,
             terminated: false,
             endpoint: 0,
             mood: Arc::default(),
@@ -199,8 +197,8 @@ impl Pipe {
                 if !end.receive(msg) {
                     return false;
                 }
-                if self.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
-                    msg.set_metadata(self.metadata.clone());
+                if end.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
+                    msg.set_metadata(end.metadata.clone());
                 }
                 true
             }
@@ -359,14 +357,11 @@ impl Pipe {
         self.routing_id = id.into();
     }
 
-    /// What messages from the present peer carry.
-    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
-        self.metadata.as_ref()
-    }
-
-    /// Sets what messages from the present peer carry.
+    /// Sets what messages from the present peer carry; those of an inproc peer carry nothing.
     pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
-        self.metadata = metadata;
+        if let End::Wire(end) = &mut self.end {
+            end.metadata = metadata;
+        }
     }
 
     /// Says where notices for this end go. Set once, when a socket takes the pipe in.

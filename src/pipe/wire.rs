@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::{Driver, Notice, Target, Urgency};
-use crate::message::{Msg, frame};
+use crate::message::{Metadata, Msg, frame};
 use crate::sync::{BriefLock, Lock};
 
 /// Payloads from this size go to the kernel from where they are.
@@ -331,6 +331,8 @@ pub struct ReceiveQueue {
     announced: bool,
     /// The connection stopped reading at the mark.
     pub paused: bool,
+    /// What messages carry from here on, where that is new.
+    peer: Option<Arc<Metadata>>,
 }
 
 /// A piece of the receive queue.
@@ -403,8 +405,10 @@ impl Wire {
         }
     }
 
-    /// Tells the socket about its peer.
-    pub fn identified(&self, identity: super::Identity) {
+    /// Tells the socket about its peer. What messages carry goes the way of the messages: a notice may lie
+    /// unread while they are taken.
+    pub fn identified(&self, mut identity: super::Identity) {
+        self.receive.lock().peer = identity.metadata.take();
         self.post(|target| Notice::Identified(target.key, Box::new(identity)));
     }
 
@@ -506,6 +510,8 @@ pub struct End {
     stage: Vec<Msg>,
     batch: Option<Batch>,
     items: VecDeque<Item>,
+    /// What the messages in them carry.
+    pub(super) metadata: Option<Arc<Metadata>>,
     /// Messages read since the last report.
     consumed: usize,
     /// Messages and bytes appended under guard since the connection was last asked.
@@ -525,6 +531,7 @@ impl End {
             stage: Vec::new(),
             batch: None,
             items: VecDeque::new(),
+            metadata: None,
             consumed: 0,
             unflushed: 0,
             unflushed_bytes: 0,
@@ -594,6 +601,9 @@ impl End {
                 let mut queue = self.wire.receive.lock();
                 queue.unread = queue.unread.saturating_sub(std::mem::take(&mut self.consumed));
                 std::mem::swap(&mut self.items, &mut queue.items);
+                if queue.peer.is_some() {
+                    self.metadata = queue.peer.take();
+                }
                 let resume = self.items.is_empty() && std::mem::take(&mut queue.paused);
                 if self.items.is_empty() {
                     queue.announced = false;

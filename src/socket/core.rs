@@ -122,9 +122,6 @@ impl Core {
             }
             Notice::Identified(key, identity) => {
                 let Some(id) = self.pipes.resolve(key) else { return };
-                if let Some(pipe) = self.pipes.get(id) {
-                    pipe.set_metadata(identity.metadata);
-                }
                 if identity.subscribe_to_all {
                     self.pattern.subscribe_to_all(&mut self.pipes, id);
                 }
