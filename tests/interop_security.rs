@@ -1,16 +1,18 @@
 //! The mechanisms between two processes, one on our library and one on the genuine one (and both on ours), with either
-//! side binding and either side the server.
+//! side binding and either side the server, in ZMTP 3.1 and in 3.0.
 //!
 //! The scripts are for `ctest/interop/peer.c`. In them `OPEN` stands for "bind" or "connect" with the endpoint of the
 //! conversation, the words in capitals for keys, as Z85 text. Numbers after `int` and `text` are options of zmq.h.
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
 
 use support::Scratch;
 use support::curve::Pair;
 use support::peer::{Peers, Side, words};
+use support::relay::relay;
 use zmq::base::z85;
 
 /// Two scripts that fit each other.
@@ -136,6 +138,16 @@ const CURVE: &[Conversation] = &[
 
 const NULL: &[Conversation] = &[
     Conversation {
+        name: "open",
+        client: "socket dealer OPEN ask 20 swap 20",
+        server: "socket dealer OPEN echo 40",
+    },
+    Conversation {
+        name: "subscriptions",
+        client: "socket sub OPEN text 6 A recv A1+tail text 7 A text 6 B recv B2",
+        server: r"socket xpub OPEN recv \x01A send A1+tail recv \x00A recv \x01B send A2 send B2",
+    },
+    Conversation {
         name: "granted",
         client: "socket dealer OPEN swap 20",
         server: "socket rep bind inproc://zeromq.zap.01 socket dealer text 55 global OPEN \
@@ -148,6 +160,71 @@ const NULL: &[Conversation] = &[
                  use 0 recv 1.0+1+global+*++NULL send 1.0+1+500+no++ use 1 event auth=500 event disconnected",
     },
 ];
+
+/// What a handler may answer besides yes and no, and the event it comes to at the server, whatever the mechanism.
+const DEFECTS: &[(&str, &str)] = &[
+    ("1.0+1+200+OK+joe", "protocol=0x20000001"),
+    ("1.0+1+200+OK+joe++more", "protocol=0x20000001"),
+    ("1.1+1+200+OK+joe+", "protocol=0x20000003"),
+    ("1.0+2+200+OK+joe+", "protocol=0x20000002"),
+    ("1.0+1+210+OK+joe+", "protocol=0x20000004"),
+    ("1.0+1+600+OK+joe+", "protocol=0x20000004"),
+    ("1.0+1+20+OK+joe+", "protocol=0x20000004"),
+    (r"1.0+1+200+OK+joe+\x05Level\x00\x00\x00\x09high", "protocol=0x20000005"),
+];
+
+/// A mechanism as both ends set it up; the server is in the domain `global` and asks a handler on its socket 0.
+struct Guarded {
+    name: &'static str,
+    client: &'static str,
+    server: &'static str,
+    /// What the handler is asked.
+    request: &'static str,
+}
+
+const GUARDED: &[Guarded] = &[
+    Guarded {
+        name: "null",
+        client: "",
+        server: "text 55 global",
+        request: "1.0+1+global+*+srv+NULL",
+    },
+    Guarded {
+        name: "plain",
+        client: "text 45 admin text 46 secret",
+        server: "int 44 1 text 55 global",
+        request: "1.0+1+global+*+srv+PLAIN+admin+secret",
+    },
+    Guarded {
+        name: "curve",
+        client: "text 50 SERVERKEY text 48 PUBLIC text 49 SECRET",
+        server: "int 47 1 text 49 SERVERSECRET text 55 global",
+        request: "1.0+1+global+*+srv+CURVE+#32",
+    },
+];
+
+/// With each mechanism: the handler answers this, and that comes of it.
+fn with_handler(client: &str, answer: &str, server: &str) -> Vec<Conversation> {
+    GUARDED
+        .iter()
+        .map(|guarded| Conversation {
+            name: guarded.name,
+            client: leak(format!(
+                "socket dealer text 5 cli {} monitor OPEN {client}",
+                guarded.client
+            )),
+            server: leak(format!(
+                "socket rep bind inproc://zeromq.zap.01 socket dealer text 5 srv {} int 66 800 monitor OPEN \
+                 use 0 recv {} {answer} use 1 {server}",
+                guarded.server, guarded.request
+            )),
+        })
+        .collect()
+}
+
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
 
 #[test]
 fn plain_meets_the_genuine_library() {
@@ -165,42 +242,123 @@ fn curve_meets_the_genuine_library() {
 }
 
 #[test]
-fn null_with_a_handler_meets_the_genuine_library() {
+fn null_meets_the_genuine_library() {
     all(NULL, PAIRS);
+}
+
+#[test]
+fn applications_learn_who_was_granted_what() {
+    let told = |property: &str, value: &str| {
+        with_handler(
+            "send hello+world recv bye",
+            r"send 1.0+1+200+OK+joe+\x05Level\x00\x00\x00\x04high",
+            &format!("event handshake about {property} {value} send bye"),
+        )
+    };
+    for (property, value) in
+        [("User-Id", "joe"), ("Level", "high"), ("Socket-Type", "DEALER"), ("Identity", "cli")]
+    {
+        all(&told(property, value), PAIRS);
+    }
+}
+
+#[test]
+fn an_answer_that_is_none_ends_the_connection() {
+    for (answer, event) in DEFECTS {
+        let talks = with_handler(
+            "event no_detail=32 event disconnected",
+            &format!("send {answer}"),
+            &format!("event {event} event disconnected"),
+        );
+        all(&talks, PAIRS);
+    }
+}
+
+#[test]
+fn come_back_later_is_said_by_silence() {
+    let talks = with_handler(
+        "event no_detail=32 event disconnected",
+        "send 1.0+1+300+later++",
+        "event auth=300 event disconnected",
+    );
+    all(&talks, PAIRS);
+}
+
+/// The connection of the one who asked waits for its time limit. The second question meets nobody: who can do
+/// without a handler lets in.
+#[test]
+fn a_handler_that_dies() {
+    let talks = with_handler(
+        "event no_detail=32 event disconnected send hello",
+        "close",
+        "event no_detail event disconnected recv hello",
+    );
+    let (optional, needed): (Vec<_>, Vec<_>) =
+        talks.into_iter().partition(|talk| talk.name != "plain");
+    all(&optional, PAIRS);
+    let refused = needed.into_iter().map(|talk| Conversation {
+        client: leak(talk.client.replace("send hello", "event no_detail=32")),
+        server: leak(talk.server.replace("recv hello", "event no_detail=14")),
+        ..talk
+    });
+    all(&refused.collect::<Vec<_>>(), PAIRS);
 }
 
 /// Client and server.
 const PAIRS: &[(Side, Side)] =
     &[(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
 
-/// Every conversation between these, with either side binding.
+/// Every conversation between these, with either side binding, in either version.
 fn all(talks: &[Conversation], pairs: &[(Side, Side)]) {
-    let peers = Arc::new(Peers::new().expect("a peer program"));
-    let mut failed = Vec::new();
+    let peers = Peers::new().expect("a peer program");
+    let mut due = Vec::new();
     for &(client, server) in pairs {
         if (client, server) != (Side::Ours, Side::Ours) && !peers.has_genuine() {
             eprintln!("skipped: no genuine libzmq.so.5 on this machine (Debian: libzmq5)");
             continue;
         }
         for talk in talks {
-            for client_binds in [false, true] {
-                if let Err(why) = converse(&peers, talk, [client, server], client_binds) {
-                    let binder = if client_binds { "client" } else { "server" };
-                    let (client, server) = (client.name(), server.name());
-                    failed
-                        .push(format!("{} {client} to {server}, {binder} binds: {why}", talk.name));
-                }
+            for way in 0..4 {
+                let way = Way { client_binds: way & 1 != 0, old: way & 2 != 0 };
+                due.push((talk, client, server, way));
             }
         }
     }
+    let (due, failed) = (Mutex::new(due), Mutex::new(Vec::new()));
+    // They mostly wait for each other and for time limits.
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some((talk, client, server, way)) = due.lock().expect("whole").pop() {
+                    if let Err(why) = converse(&peers, talk, [client, server], way) {
+                        let (client, server) = (client.name(), server.name());
+                        let text = format!("{} {client} to {server}, {way:?}: {why}", talk.name);
+                        failed.lock().expect("whole").push(text);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("whole");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Conversations.
+const AT_A_TIME: usize = 4;
+
+/// How two ends come together.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    client_binds: bool,
+    /// ZMTP 3.0.
+    old: bool,
 }
 
 fn converse(
     peers: &Peers,
     talk: &Conversation,
     [client_side, server_side]: [Side; 2],
-    client_binds: bool,
+    way: Way,
 ) -> Result<(), String> {
     let folder = Scratch::new("secure")?;
     let keys = [Pair::new(), Pair::new()];
@@ -212,10 +370,12 @@ fn converse(
         ("SECRET", text(keys[1].secret.bytes())),
     ];
     let script = |script: &str, binds: bool| -> Vec<String> {
-        let verb = if binds { "bind" } else { "connect" };
-        let open = format!("{verb} ipc://{}/open", folder.path().display());
-        let side = format!("{verb} ipc://{}/side", folder.path().display());
-        let said = script.replace("OPEN", &open).replace("SIDE", &side);
+        let place = |name: &str| match (binds, way.old) {
+            (true, _) => format!("bind ipc://{}/{name}", folder.path().display()),
+            (false, false) => format!("connect ipc://{}/{name}", folder.path().display()),
+            (false, true) => format!("connect ipc://{}/{name}.old", folder.path().display()),
+        };
+        let said = script.replace("OPEN", &place("open")).replace("SIDE", &place("side"));
         words(&said)
             .into_iter()
             .map(|word| {
@@ -223,8 +383,14 @@ fn converse(
             })
             .collect()
     };
-    let client = script(talk.client, client_binds);
-    let server = script(talk.server, !client_binds);
+    if way.old {
+        for name in ["open", "side"] {
+            let (from, to) = (format!("{name}.old"), folder.path().join(name));
+            relay(&folder.path().join(from), &to).map_err(|e| format!("a relay: {e}"))?;
+        }
+    }
+    let client = script(talk.client, way.client_binds);
+    let server = script(talk.server, !way.client_binds);
     let client = peers.start(client_side, "client", &client, folder.path())?;
     let server = peers.start(server_side, "server", &server, folder.path())?;
     match (client.finish(), server.finish()) {

@@ -13,7 +13,9 @@
  *   calm                 no event so far was disconnected
  *   send MESSAGE         parts separated by '+'; \xHH is a byte; '=' is the part that the last '#' or '*' matched
  *   recv MESSAGE         the next message has to be this one; '*' matches any part, '#N' one of N bytes
+ *   about NAME VALUE     the next message has this property, on every part
  *   none MS              nothing arrives within that time
+ *   close                closes the socket, while the others go on
  *   echo COUNT           receives and sends back so many messages, all parts
  *   ask COUNT            sends so many numbers and expects each to come back
  *   flood COUNT   drain COUNT      many messages of many sizes and parts; every byte is checked
@@ -159,6 +161,25 @@ static void receive_message (char *text)
     }
     if (!good || i != count)
         wrong (i < count ? "parts are missing" : "another message than expected");
+}
+
+/* Takes the next message, whatever it is, and looks at what is told about it. */
+static void about (const char *name, const char *value)
+{
+    int more = 1;
+    while (more) {
+        zmq_msg_t part;
+        const char *found;
+        zmq_msg_init (&part);
+        check (zmq_msg_recv (&part, sockets[current], 0), "zmq_msg_recv");
+        more = zmq_msg_more (&part);
+        found = zmq_msg_gets (&part, name);
+        if (!found || strcmp (found, value)) {
+            fprintf (stderr, "  %s is %s\n", name, found ? found : "not there");
+            wrong ("another property than expected");
+        }
+        zmq_msg_close (&part);
+    }
 }
 
 static int poll_in (void *socket, long timeout_ms)
@@ -508,6 +529,12 @@ static void command (char *name)
     else if (!strcmp (name, "none")) {
         if (poll_in (socket, atol (word ())))
             wrong ("a message where none is due");
+    } else if (!strcmp (name, "about")) {
+        const char *property = word ();
+        about (property, word ());
+    } else if (!strcmp (name, "close")) {
+        check (zmq_close (socket), "zmq_close");
+        sockets[current] = NULL;
     } else if (!strcmp (name, "echo"))
         echo (atol (word ()));
     else if (!strcmp (name, "ask"))
@@ -548,7 +575,8 @@ int main (int argc, char **argv)
     for (i = 0; i < open_sockets; i++) {
         if (monitors[i])
             check (zmq_close (monitors[i]), "zmq_close");
-        check (zmq_close (sockets[i]), "zmq_close");
+        if (sockets[i])
+            check (zmq_close (sockets[i]), "zmq_close");
     }
     check (zmq_ctx_term (context), "zmq_ctx_term");
     return 0;

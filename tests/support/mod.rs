@@ -10,6 +10,7 @@ pub mod curve;
 pub mod local;
 pub mod peer;
 pub mod raw;
+pub mod relay;
 pub mod zap;
 
 use std::env;
