@@ -103,6 +103,7 @@ impl Acceptor {
                     worker.send(Command::Session(key, Box::new(session)));
                 }
                 Ok(None) => break,
+                Err(error) if is_out_of_descriptors(&error) && make_way(context) => break,
                 Err(error) => {
                     self.tell(c::ZMQ_EVENT_ACCEPT_FAILED, error.errno() as u64, "");
                     if needs_rest(&error) {
@@ -147,6 +148,21 @@ impl Acceptor {
         let event = Event { code, value, local: &self.endpoint, remote, accepting: true };
         self.shared.owner.observer.event(&event);
     }
+}
+
+/// Sends slow strangers away, so that others can be accepted as soon as they are gone.
+fn make_way(context: &mut Context<'_>) -> bool {
+    let mut gone = false;
+    for _ in 0..BATCH {
+        let Some(slow) = context.strangers.give_way(context.now) else { break };
+        context.worker.send(Command::Evict(slow));
+        gone = true;
+    }
+    gone
+}
+
+fn is_out_of_descriptors(error: &AcceptError) -> bool {
+    matches!(error.errno(), libc::EMFILE | libc::ENFILE)
 }
 
 /// Whether accepting again at once would only fail again.

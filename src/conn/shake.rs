@@ -49,7 +49,7 @@ impl Session {
             context.timers.schedule(deadline, self.connection.key());
         }
         if matches!(self.kind, Kind::Accepted { .. })
-            && let Some(oldest) = context.strangers.enter(self.connection.key())
+            && let Some(oldest) = context.strangers.enter(self.connection.key(), context.now)
         {
             context.worker.send(Command::Evict(oldest));
         }
