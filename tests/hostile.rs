@@ -13,5 +13,6 @@ mod hostile {
     mod greetings;
     mod handshakes;
     mod servers;
+    mod strangers;
     mod subscribers;
 }
