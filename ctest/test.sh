@@ -25,7 +25,7 @@ main() {
         declare -F "stage_$stage" >/dev/null || fail "no stage $stage"
     done
     title "what the tests need"
-    packages g++ pkg-config cmake libzmq5 libzmq3-dev
+    packages g++ pkg-config cmake libzmq5 libzmq3-dev krb5-kdc krb5-admin-server
     nextest=
     has_nextest && nextest=1
     cargo --version

@@ -1,26 +1,12 @@
 //! The mechanisms between two processes, one on our library and one on the genuine one (and both on ours), with either
 //! side binding and either side the server, in ZMTP 3.1 and in 3.0.
 //!
-//! The scripts are for `ctest/interop/peer.c`. In them `OPEN` stands for "bind" or "connect" with the endpoint of the
-//! conversation, the words in capitals for keys, as Z85 text. Numbers after `int` and `text` are options of zmq.h.
+//! `support/conversation.rs` tells how the scripts are to be read.
 
 mod support;
 
-use std::sync::Mutex;
-use std::thread;
-
-use support::Scratch;
-use support::curve::Pair;
-use support::peer::{Peers, Side, words};
-use support::relay::relay;
-use zmq::base::z85;
-
-/// Two scripts that fit each other.
-struct Conversation {
-    name: &'static str,
-    client: &'static str,
-    server: &'static str,
-}
+use support::conversation::{Conversation, PAIRS, leak};
+use support::peer::Side;
 
 const PLAIN: &[Conversation] = &[
     Conversation {
@@ -222,10 +208,6 @@ fn with_handler(client: &str, answer: &str, server: &str) -> Vec<Conversation> {
         .collect()
 }
 
-fn leak(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
-}
-
 #[test]
 fn plain_meets_the_genuine_library() {
     all(PLAIN, PAIRS);
@@ -304,97 +286,6 @@ fn a_handler_that_dies() {
     all(&refused.collect::<Vec<_>>(), PAIRS);
 }
 
-/// Client and server.
-const PAIRS: &[(Side, Side)] =
-    &[(Side::Ours, Side::Ours), (Side::Ours, Side::Genuine), (Side::Genuine, Side::Ours)];
-
-/// Every conversation between these, with either side binding, in either version.
 fn all(talks: &[Conversation], pairs: &[(Side, Side)]) {
-    let peers = Peers::new().expect("a peer program");
-    let mut due = Vec::new();
-    for &(client, server) in pairs {
-        if (client, server) != (Side::Ours, Side::Ours) && !peers.has_genuine() {
-            eprintln!("skipped: no genuine libzmq.so.5 on this machine (Debian: libzmq5)");
-            continue;
-        }
-        for talk in talks {
-            for way in 0..4 {
-                let way = Way { client_binds: way & 1 != 0, old: way & 2 != 0 };
-                due.push((talk, client, server, way));
-            }
-        }
-    }
-    let (due, failed) = (Mutex::new(due), Mutex::new(Vec::new()));
-    // They mostly wait for each other and for time limits.
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some((talk, client, server, way)) = due.lock().expect("whole").pop() {
-                    if let Err(why) = converse(&peers, talk, [client, server], way) {
-                        let (client, server) = (client.name(), server.name());
-                        let text = format!("{} {client} to {server}, {way:?}: {why}", talk.name);
-                        failed.lock().expect("whole").push(text);
-                    }
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().expect("whole");
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
-/// Conversations.
-const AT_A_TIME: usize = 4;
-
-/// How two ends come together.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    client_binds: bool,
-    /// ZMTP 3.0.
-    old: bool,
-}
-
-fn converse(
-    peers: &Peers,
-    talk: &Conversation,
-    [client_side, server_side]: [Side; 2],
-    way: Way,
-) -> Result<(), String> {
-    let folder = Scratch::new("secure")?;
-    let keys = [Pair::new(), Pair::new()];
-    let text = |key: &[u8; 32]| z85::encode(key).unwrap_or_default();
-    let names = [
-        ("SERVERSECRET", text(keys[0].secret.bytes())),
-        ("SERVERKEY", text(&keys[0].public)),
-        ("PUBLIC", text(&keys[1].public)),
-        ("SECRET", text(keys[1].secret.bytes())),
-    ];
-    let script = |script: &str, binds: bool| -> Vec<String> {
-        let place = |name: &str| match (binds, way.old) {
-            (true, _) => format!("bind ipc://{}/{name}", folder.path().display()),
-            (false, false) => format!("connect ipc://{}/{name}", folder.path().display()),
-            (false, true) => format!("connect ipc://{}/{name}.old", folder.path().display()),
-        };
-        let said = script.replace("OPEN", &place("open")).replace("SIDE", &place("side"));
-        words(&said)
-            .into_iter()
-            .map(|word| {
-                names.iter().find(|(name, _)| *name == word).map_or(word, |(_, key)| key.clone())
-            })
-            .collect()
-    };
-    if way.old {
-        for name in ["open", "side"] {
-            let (from, to) = (format!("{name}.old"), folder.path().join(name));
-            relay(&folder.path().join(from), &to).map_err(|e| format!("a relay: {e}"))?;
-        }
-    }
-    let client = script(talk.client, way.client_binds);
-    let server = script(talk.server, !way.client_binds);
-    let client = peers.start(client_side, "client", &client, folder.path())?;
-    let server = peers.start(server_side, "server", &server, folder.path())?;
-    match (client.finish(), server.finish()) {
-        (Ok(()), Ok(())) => Ok(()),
-        (one, other) => Err([one.err(), other.err()].into_iter().flatten().collect()),
-    }
+    support::conversation::all(talks, pairs, &[]);
 }

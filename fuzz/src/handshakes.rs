@@ -117,6 +117,7 @@ pub(crate) fn base(mechanism: i32, how: u8) -> Config {
         plain: Credentials::default(),
         curve: Keys::default(),
         random: Random::by(foreseeable),
+        gssapi: None,
         zap_domain: Vec::new(),
         zap_enforce_domain: false,
         metadata: vec![(b"X-key".to_vec(), b"value".to_vec())],

@@ -6,6 +6,7 @@
 pub mod constants;
 pub mod endpoint;
 mod error;
+pub mod gssapi;
 pub mod z85;
 
 pub use error::Error;

@@ -10,9 +10,10 @@ use crate::base::constants::{
     EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM, ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH,
 };
 use crate::base::{Error, z85};
+use crate::sys;
 use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
 
-/// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "gssapi", "vmci",
+/// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "vmci",
 /// "vsock", "WS", "WSS", and "draft", which would promise all of the draft API.
 const CAPABILITIES: [&CStr; 2] = [c"ipc", c"curve"];
 
@@ -72,7 +73,9 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     // SAFETY: the same promise.
     let asked = unsafe { ptr::c_str(capability) };
-    c_int::from(asked.is_ok_and(|asked| CAPABILITIES.contains(&asked)))
+    c_int::from(asked.is_ok_and(|asked| {
+        CAPABILITIES.contains(&asked) || asked == c"gssapi" && sys::gssapi().is_some()
+    }))
 }
 
 /// Writes bytes as Z85 text: five characters for four bytes, and a NUL.

@@ -20,7 +20,7 @@ use crate::transport::Stream;
 use crate::zmtp::Protocol;
 use crate::zmtp::command::{self, Command as Zmtp};
 use crate::zmtp::decoder::{Decoder, Framing, Malformed, Output, Stop};
-use crate::zmtp::mechanism::Framer;
+use crate::zmtp::mechanism::{Framer, Sealer};
 
 /// How much the I/O thread reads from one connection before it looks at the others.
 const ROUNDS: usize = 4;
@@ -76,7 +76,11 @@ impl Codec {
             Framer::Plain => Encoding::Zmtp(protocol),
             Framer::Curve(traffic) => {
                 decoder.decrypt(traffic.opener);
-                Encoding::Sealed(protocol, Arc::new(Lock::new(traffic.sealer)))
+                Encoding::Sealed(protocol, Arc::new(Lock::new(Sealer::Curve(traffic.sealer))))
+            }
+            Framer::Gssapi(traffic) => {
+                decoder.decrypt(traffic.opener);
+                Encoding::Sealed(protocol, Arc::new(Lock::new(Sealer::Gssapi(traffic.sealer))))
             }
         };
         Codec { decoder, encoding }

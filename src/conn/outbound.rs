@@ -22,7 +22,7 @@ use crate::pipe::wire::{Segment, SendQueue};
 use crate::sync::{BriefGuard, Lock};
 use crate::sys::{PollFd, poll};
 use crate::transport::Stream;
-use crate::zmtp::mechanism::curve::Sealer;
+use crate::zmtp::mechanism::Sealer;
 use crate::zmtp::{Protocol, command};
 
 /// Two sends closer than this, twice running, are a burst.

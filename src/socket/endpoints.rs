@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Socket;
 use super::core::Core;
+use crate::base::gssapi::{self, Name, NameKind};
 use crate::base::{Error, constants as c, endpoint};
 use crate::conn::{self, EndpointRef, Shared, Style};
 use crate::hub::{Bound, Connecting};
 use crate::options::SocketType;
 use crate::pipe::{Identity, NewPipe, Pipe, Target, inproc};
+use crate::sys;
 use crate::transport::{self, Direction, Scheme};
 use crate::zmtp::handshake;
 use crate::zmtp::mechanism::crypto::{Password, Random, SecretKey};
@@ -135,6 +137,7 @@ impl Core {
     fn check_mechanism(&self) -> Result<(), Error> {
         match self.options.mechanism {
             c::ZMQ_NULL | c::ZMQ_PLAIN | c::ZMQ_CURVE => Ok(()),
+            c::ZMQ_GSSAPI if sys::gssapi().is_some() => Ok(()),
             _ => Err(Error::NotSupported),
         }
     }
@@ -238,6 +241,7 @@ impl Core {
                     server: self.options.curve_server_key,
                 },
                 random: Random::of_system(),
+                gssapi: self.gssapi_settings(),
                 zap_domain: self.options.zap_domain.clone(),
                 zap_enforce_domain: self.options.zap_enforce_domain,
                 metadata: self.options.metadata.clone(),
@@ -252,6 +256,31 @@ impl Core {
             handshake,
             hub: self.environment.hub.clone(),
             ended: AtomicBool::new(false),
+        })
+    }
+
+    /// What GSSAPI needs to know; None on sockets of other mechanisms, and without the library.
+    fn gssapi_settings(&self) -> Option<gssapi::Settings> {
+        let options = &self.options;
+        if options.mechanism != c::ZMQ_GSSAPI {
+            return None;
+        }
+        let name = |text: &[u8], kind| Name {
+            // Applications count the end of their text or not.
+            text: text.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+            kind: match kind {
+                c::ZMQ_GSSAPI_NT_USER_NAME => NameKind::User,
+                c::ZMQ_GSSAPI_NT_KRB5_PRINCIPAL => NameKind::Principal,
+                _ => NameKind::HostBased,
+            },
+        };
+        let own = name(&options.gssapi_principal, options.gssapi_principal_nametype);
+        let kind = options.gssapi_service_principal_nametype;
+        Some(gssapi::Settings {
+            library: sys::gssapi()?,
+            own: (!own.text.is_empty()).then_some(own),
+            service: name(&options.gssapi_service_principal, kind),
+            plaintext: options.gssapi_plaintext,
         })
     }
 

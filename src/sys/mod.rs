@@ -1,12 +1,13 @@
-//! The system calls that neither std, socket2 nor polling wrap: eventfd, futex, ppoll, thread set-up,
-//! the allocator,
-//! and a process identity that notices a fork without a system call.
+//! The system calls that neither std, socket2 nor polling wrap: eventfd, futex, ppoll, thread set-up;
+//! a process identity that notices a fork without a system call; the allocator; and the Kerberos library,
+//! loaded when needed.
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
 mod descriptor;
 mod eventfd;
 mod futex;
+mod gssapi;
 mod large;
 mod poll;
 mod process;
@@ -16,6 +17,7 @@ pub mod thread;
 pub use descriptor::adopt;
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
+pub use gssapi::gssapi;
 pub use large::{LargeBlocks, MEMORY};
 pub use poll::{PollFd, poll};
 pub use process::{PerProcess, process_id};

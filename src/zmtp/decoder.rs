@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::message::Msg;
 use crate::zmtp::Protocol;
 use crate::zmtp::frame::{self, COMMAND, MORE};
-use crate::zmtp::mechanism::curve::{MESSAGE_OVERHEAD, Opener};
+use crate::zmtp::mechanism::Opener;
 
 /// A frame of at least this size that is not complete leaves the chunk for memory of its own.
 const LARGE: usize = 8 * 1024;
@@ -131,8 +131,8 @@ impl Decoder {
     }
 
     /// From here on every frame is an encrypted one, and what comes out is what is in it.
-    pub fn decrypt(&mut self, opener: Opener) {
-        self.opener = Some(Box::new(opener));
+    pub fn decrypt(&mut self, opener: impl Into<Opener>) {
+        self.opener = Some(Box::new(opener.into()));
     }
 
     /// The next frame is no message but the name of an old peer, which nobody asked for.
@@ -244,13 +244,11 @@ impl Decoder {
 
     /// Flags and payload of a frame that was collected.
     fn open_large(&mut self, large: Large) -> Result<(u8, Msg), Malformed> {
-        let Large { mut body, flags, .. } = large;
-        let Some(opener) = &mut self.opener else {
-            return Ok((flags, Msg::from_vec(body)));
-        };
-        let flags = opener.open_in_place(&mut body)?;
-        let end = body.len();
-        Ok((flags, Msg::slice_of(&Arc::new(body), MESSAGE_OVERHEAD.min(end)..end)))
+        let Large { body, flags, .. } = large;
+        match &mut self.opener {
+            None => Ok((flags, Msg::from_vec(body))),
+            Some(opener) => opener.open_whole(body),
+        }
     }
 
     fn emit(&mut self, flags: u8, mut msg: Msg, out: &mut Vec<Output>) {

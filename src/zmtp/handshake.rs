@@ -12,8 +12,8 @@ use super::mechanism::zap::{ZapAnswer, ZapGrant, ZapRequest};
 use super::mechanism::{self, Bound, Framer, Input, Mechanism, Outbox};
 use super::metadata;
 use super::protocol::Protocol;
-use crate::base::Error;
 use crate::base::constants::{ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
+use crate::base::{Error, gssapi};
 use crate::options::SocketType;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +40,8 @@ pub struct Config {
     pub curve: Keys,
     /// For CURVE.
     pub random: Random,
+    /// For GSSAPI.
+    pub gssapi: Option<gssapi::Settings>,
     /// Not empty: the peer is authenticated, and old peers are refused.
     pub zap_domain: Vec<u8>,
     /// Without a handler nobody is let in; matters with a domain only.

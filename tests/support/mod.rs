@@ -6,7 +6,9 @@
 
 pub mod alone;
 pub mod child;
+pub mod conversation;
 pub mod curve;
+pub mod kdc;
 pub mod local;
 pub mod peer;
 pub mod raw;

@@ -68,6 +68,18 @@ impl Peers {
         script: &[String],
         folder: &Path,
     ) -> Result<Peer, String> {
+        self.start_in(side, name, script, folder, &[])
+    }
+
+    /// As [`Peers::start`], with these variables; in their values `FOLDER` stands for `folder` and the name.
+    pub fn start_in(
+        &self,
+        side: Side,
+        name: &str,
+        script: &[String],
+        folder: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Peer, String> {
         let links = match side {
             Side::Ours => &self.ours,
             Side::Genuine => self.genuine.as_ref().ok_or("no genuine library on this machine")?,
@@ -79,6 +91,10 @@ impl Peers {
             .current_dir(folder)
             .env("LD_LIBRARY_PATH", links)
             .env("TMPDIR", folder);
+        let own = folder.join(name).display().to_string();
+        for (variable, value) in environment {
+            command.env(variable, value.replace("FOLDER", &own));
+        }
         let running = Running::start(&mut command, &log)
             .map_err(|e| format!("{}: {e}", self.program.display()))?;
         Ok(Peer { name: format!("{name} ({})", side.name()), log, running })

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod curve;
+mod gssapi;
 mod plain;
 
 use super::*;
@@ -28,6 +29,7 @@ fn config(socket_type: SocketType) -> Config {
         plain: Credentials::default(),
         curve: Keys::default(),
         random: Random::of_system(),
+        gssapi: None,
         zap_domain: Vec::new(),
         zap_enforce_domain: false,
         metadata: Vec::new(),
@@ -314,7 +316,7 @@ fn security_refuses_old_peers() {
 }
 
 #[test]
-fn what_is_not_built_is_not_pretended() {
+fn what_is_not_there_is_not_pretended() {
     let with = |mechanism| {
         let config = Config { mechanism, ..config(SocketType::Pull) };
         Handshake::new(Arc::new(config)).err()

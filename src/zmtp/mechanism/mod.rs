@@ -6,9 +6,13 @@
 
 pub mod crypto;
 pub mod curve;
+pub mod gssapi;
 mod null;
 pub mod plain;
+mod sealing;
 pub mod zap;
+
+pub use sealing::{Opener, Sealer};
 
 use super::handshake::{Config, Failure, HandshakeError};
 use super::{command, frame};
@@ -86,6 +90,8 @@ pub enum Framer {
     Plain,
     /// Every frame becomes a MESSAGE of CURVE.
     Curve(Box<curve::Traffic>),
+    /// Every frame becomes a MESSAGE of GSSAPI.
+    Gssapi(Box<gssapi::Traffic>),
 }
 
 /// Where a mechanism puts what is to be sent: it frames bodies, so that mechanisms deal in bodies
@@ -124,7 +130,7 @@ pub fn name(mechanism: i32) -> Option<&'static [u8]> {
     }
 }
 
-/// The mechanism that `config` asks for: [`Error::NotSupported`] when it is not built,
+/// The mechanism that `config` asks for: [`Error::NotSupported`] when the library it needs is not there,
 /// [`Error::Invalid`] when there is none of that number or its properties cannot be encoded.
 pub fn create(config: &Arc<Config>) -> Result<Box<dyn Mechanism>, Error> {
     match config.mechanism {
@@ -133,7 +139,8 @@ pub fn create(config: &Arc<Config>) -> Result<Box<dyn Mechanism>, Error> {
         ZMQ_PLAIN => Ok(Box::new(plain::Client::new(config)?)),
         ZMQ_CURVE if config.as_server => Ok(Box::new(curve::Server::new(config)?)),
         ZMQ_CURVE => Ok(Box::new(curve::Client::new(config)?)),
-        other if name(other).is_some() => Err(Error::NotSupported),
+        ZMQ_GSSAPI if config.as_server => Ok(Box::new(gssapi::Server::new(config)?)),
+        ZMQ_GSSAPI => Ok(Box::new(gssapi::Client::new(config)?)),
         _ => Err(Error::Invalid),
     }
 }

@@ -505,7 +505,7 @@ fn traffic() -> [Box<crate::zmtp::mechanism::curve::Traffic>; 2] {
     converse(client(), server(), 1000, ZapAnswer::NoHandler).map(|end| {
         match end.unwrap().unwrap().framer {
             Framer::Curve(traffic) => traffic,
-            Framer::Plain => panic!("no encryption"),
+            Framer::Plain | Framer::Gssapi(_) => panic!("no encryption"),
         }
     })
 }
