@@ -22,6 +22,8 @@ pub struct Bound {
     pub identity: Identity,
     /// The owner's endpoint.
     pub endpoint: u64,
+    /// What the owner says to everybody first; empty: nothing.
+    pub hello: Vec<u8>,
     /// Called after a pipe was posted, for owners that no thread waits on.
     pub on_attach: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -141,8 +143,12 @@ impl Hub {
 fn join(bound: &Bound, connecting: Connecting) {
     let Connecting { mut far, identity, .. } = connecting;
     far.set_marks(bound.marks.0, bound.marks.1);
+    let mut pipe = Pipe::inproc(far);
+    if !bound.hello.is_empty() {
+        pipe.greet(&bound.hello);
+    }
     bound.mailbox.post(Notice::Attach(Box::new(NewPipe {
-        pipe: Pipe::inproc(far),
+        pipe,
         identity: Some(identity),
         endpoint: bound.endpoint,
         initiator: false,
@@ -162,6 +168,7 @@ mod tests {
             marks: (10, 10),
             identity: Identity::default(),
             endpoint: 1,
+            hello: Vec::new(),
             on_attach: None,
         }
     }

@@ -14,8 +14,8 @@ use crate::sys;
 use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
 
 /// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "vmci",
-/// "vsock", "WS", "WSS", and "draft", which would promise all of the draft API.
-const CAPABILITIES: [&CStr; 2] = [c"ipc", c"curve"];
+/// "vsock", "WS", "WSS".
+const CAPABILITIES: [&CStr; 3] = [c"ipc", c"curve", c"draft"];
 
 /// The errno of the calling thread.
 ///

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::Shared;
 use super::outbound::Encoding;
 use super::worker::{Command, Worker};
+use crate::base::Error;
 use crate::message::Msg;
 use crate::pipe::turn::Turn;
 use crate::pipe::wire::{Batch, Item, Wire};
@@ -89,6 +90,11 @@ impl Codec {
     /// Whether traffic came with the handshake's last bytes.
     pub(super) fn has_input(&self) -> bool {
         self.decoder.has_input()
+    }
+
+    /// A whole message of one part as the peer is to get it.
+    pub(super) fn whole(&self, body: &[u8]) -> Result<Vec<u8>, Error> {
+        self.encoding.whole(body)
     }
 
     /// See [`Decoder::skip_name`].
@@ -385,6 +391,11 @@ impl Connection {
             }
             Zmtp::Subscribe(topic) => (1, topic),
             Zmtp::Cancel(topic) => (0, topic),
+            Zmtp::Join(_) | Zmtp::Leave(_) if self.shared.style.has_members => {
+                let mut msg = Msg::copy_of(body.data()).ok()?;
+                msg.set_command(true);
+                return Some(msg);
+            }
             _ => return None,
         };
         if !self.shared.style.publisher {
@@ -469,6 +480,13 @@ impl Driver for Connection {
 
     fn ease(&self) {
         self.await_room();
+    }
+
+    fn addresses(&self) -> (String, String) {
+        match &*self.outlet.lock() {
+            Some((stream, _)) => (stream.local_name(), stream.peer_name()),
+            None => Default::default(),
+        }
     }
 
     fn close(&self, linger_ms: i32) {

@@ -115,10 +115,18 @@ pub struct Style {
     pub notifies: i32,
     /// Subscriptions of peers are for the socket (PUB, XPUB).
     pub publisher: bool,
-    /// What waits to be sent is worthless after a lost connection (SUB, XSUB).
+    /// Peers join and leave groups (RADIO).
+    pub has_members: bool,
+    /// What waits to be sent is worthless after a lost connection (SUB, XSUB, DISH).
     pub hiccups: bool,
     /// The socket may read its connections itself.
     pub attendable: bool,
+    /// ZMQ_HELLO_MSG opens every connection.
+    pub says_hello: bool,
+    /// ZMQ_DISCONNECT_MSG is the last message of a peer that connected and was lost.
+    pub misses_peers: bool,
+    /// ZMQ_HICCUP_MSG appears when a connection this side made is lost.
+    pub misses_connections: bool,
 }
 
 /// Everything that connections of one bind or connect share.

@@ -64,6 +64,17 @@ impl Encoding {
         }
     }
 
+    /// One message of one part, for the kernel.
+    pub(super) fn whole(&self, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        match self {
+            Encoding::Zmtp(protocol) => protocol.push(&mut bytes, 0, body),
+            Encoding::Sealed(_, sealer) => sealer.lock().seal(0, body, &mut bytes)?,
+            Encoding::Raw => bytes.extend_from_slice(body),
+        }
+        Ok(bytes)
+    }
+
     /// Encodes what is at the front of `segments`, into `spare` if that will do.
     fn encode(
         &self,
@@ -94,7 +105,7 @@ impl Encoding {
             open = msg.more();
             match self {
                 Encoding::Zmtp(protocol) if msg.is_command() => {
-                    push_subscription(&mut bytes, *protocol, &msg);
+                    push_command(&mut bytes, *protocol, &msg);
                 }
                 Encoding::Zmtp(protocol) => {
                     let flags = if open { frame::MORE } else { 0 };
@@ -133,7 +144,7 @@ fn seal(
         match segments.front() {
             Some(Segment::Message(msg)) if msg.is_command() => {
                 let mut frame = Vec::new();
-                push_subscription(&mut frame, protocol, msg);
+                push_command(&mut frame, protocol, msg);
                 seal_frames(sealer, &frame, &mut bytes).map_err(failed)?;
                 messages += 1;
             }
@@ -167,9 +178,15 @@ fn seal_frames(sealer: &mut Sealer, mut frames: &[u8], out: &mut Vec<u8>) -> Res
     Ok(())
 }
 
-fn push_subscription(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
-    if let Some((first, topic)) = msg.data().split_first() {
-        command::push_subscription(bytes, protocol, *first == 1, topic);
+/// A subscription, by its first byte; anything else is the body of a command, which old peers do not
+/// understand and never get.
+fn push_command(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
+    match msg.data().split_first() {
+        Some((first @ (0 | 1), topic)) => {
+            command::push_subscription(bytes, protocol, *first == 1, topic);
+        }
+        Some(_) if protocol.has_commands() => frame::push(bytes, frame::COMMAND, msg.data()),
+        _ => {}
     }
 }
 

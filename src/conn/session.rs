@@ -292,6 +292,7 @@ impl Session {
             self.tell(c::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, u64::from(code), Some(&stream));
         }
         self.notify(c::ZMQ_NOTIFY_DISCONNECT);
+        self.show_loss(loss.is_final());
         self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
         self.phase = Phase::Over;
         drop(stream);

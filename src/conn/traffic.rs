@@ -48,9 +48,7 @@ impl Session {
             beats.on_established(context.now);
             heartbeat = Some(beats);
         }
-        if !unsent.is_empty() {
-            self.connection.wire.send.lock().push_raw_front(unsent);
-        }
+        self.say_first(&codec, unsent);
         self.go(stream, codec, identity, heartbeat, context)
     }
 
@@ -109,6 +107,38 @@ impl Session {
         self.connection.flush_out(Urgency::Now);
         self.plan_heartbeat(context);
         self.settle(context)
+    }
+
+    /// Puts what the handshake left unsent, and then the user's greeting, before everything else.
+    fn say_first(&self, codec: &Codec, unsent: Vec<u8>) {
+        let hello = &self.shared.options.hello_msg;
+        let mut queue = self.connection.wire.send.lock();
+        if self.shared.style.says_hello
+            && !hello.is_empty()
+            && let Ok(frame) = codec.whole(hello)
+        {
+            queue.push_raw_front(frame);
+        }
+        if !unsent.is_empty() {
+            queue.push_raw_front(unsent);
+        }
+    }
+
+    /// The connection is lost: shows the socket what its user wants to see in its place.
+    pub(super) fn show_loss(&self, for_good: bool) {
+        let (options, style) = (&self.shared.options, &self.shared.style);
+        let shown = match self.kind {
+            Kind::Accepted { .. } if style.misses_peers => &options.disconnect_msg,
+            Kind::Dialing(_) if style.misses_connections && !for_good => &options.hiccup_msg,
+            _ => return,
+        };
+        // Who closes knows of it.
+        if shown.is_empty() || self.linger.is_some() {
+            return;
+        }
+        if let Ok(msg) = Msg::copy_of(shown) {
+            self.connection.wire.received(&mut vec![Item::Message(msg)], 1, false);
+        }
     }
 
     /// Shows the socket the beginning or end of the connection, where its type wants to see it.

@@ -4,7 +4,7 @@
 //! miss the whole message.
 
 use crate::message::Msg;
-use crate::pipe::{PipeId, Pipes, Urgency};
+use crate::pipe::{Pipe, PipeId, Pipes, Urgency};
 
 /// A message for more connections than these is written by the I/O thread: the system calls for all of
 /// them take the caller longer than it takes to wake that thread, which gathers what comes meanwhile.
@@ -105,7 +105,19 @@ impl FanOut {
     }
 
     /// Sends a part to those chosen at the beginning of its message, and takes it.
+    #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        self.send_by(pipes, msg, |pipe, part| pipe.write(part).is_ok());
+    }
+
+    /// As [`FanOut::send`], where `write` gives a pipe its copy, and tells whether the pipe took it.
+    #[inline]
+    pub(super) fn send_by(
+        &mut self,
+        pipes: &mut Pipes,
+        msg: &mut Msg,
+        write: impl Fn(&mut Pipe, Msg) -> bool,
+    ) {
         let more = msg.more();
         let mut left = self.chosen.len();
         let urgency = if left > FEW { Urgency::Later } else { Urgency::Auto };
@@ -114,7 +126,7 @@ impl FanOut {
             let Some(pipe) = pipes.get(*id) else { return false };
             // The last one gets the original, which saves the only copy where there is one peer.
             let copy = if left == 0 { Ok(msg.take()) } else { msg.share() };
-            let taken = copy.is_ok_and(|copy| pipe.write(copy).is_ok());
+            let taken = copy.is_ok_and(|copy| write(pipe, copy));
             if !taken {
                 pipe.rollback();
             } else if !more {

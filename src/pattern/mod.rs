@@ -2,23 +2,35 @@
 //!
 //! A [`Pattern`] is given the pipes of its socket for each call and keeps none; it knows no sockets,
 //! descriptors, threads or clocks, never waits and never calls back. One file per socket type, and the
-//! parts they share: `ring`, `fair_queue`, `load_balancer`, `fan_out`, `subscriptions`, `peers`.
+//! parts they share: `ring`, `fair_queue`, `singles`, `load_balancer`, `fan_out`, `subscriptions`, `groups`,
+//! `peers`.
 #![forbid(unsafe_code)]
 
+mod channel;
+mod client;
 mod dealer;
+mod dgram;
+mod dish;
 mod fair_queue;
 mod fan_out;
+mod gather;
+mod groups;
 mod hash;
 mod load_balancer;
 mod pair;
+mod peer;
 mod peers;
 mod pub_;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod ring;
 mod router;
+mod scatter;
+mod server;
+mod singles;
 mod stream;
 mod sub;
 mod subscriptions;
@@ -148,6 +160,32 @@ pub trait Pattern: Send {
         Err(Error::NotSupported)
     }
 
+    /// Joins a group (DISH); [`Error::Invalid`] for a long name and for one joined before.
+    fn join(&mut self, _pipes: &mut Pipes, _group: &[u8]) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Leaves a group (DISH); [`Error::Invalid`] for one that was not joined.
+    fn leave(&mut self, _pipes: &mut Pipes, _group: &[u8]) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
+    /// Whether a connect tells its caller what the peer is called (PEER).
+    fn names_connects(&self) -> bool {
+        false
+    }
+
+    /// The number of a pipe's peer, which messages carry (SERVER, PEER).
+    fn peer_number(&self, _id: PipeId) -> Option<u32> {
+        None
+    }
+
+    /// Ends the pipe of the peer with this number (SERVER, PEER); [`Error::HostUnreachable`] when there is
+    /// none.
+    fn disconnect_peer(&mut self, _pipes: &mut Pipes, _number: u32) -> Result<(), Error> {
+        Err(Error::NotSupported)
+    }
+
     /// Whether connections made from now on carry bytes instead of ZMTP.
     fn is_raw(&self) -> bool {
         false
@@ -160,9 +198,9 @@ pub trait Pattern: Send {
     }
 }
 
-/// A new socket's pattern; None for the types that are not built yet.
-pub fn create(ty: SocketType, options: &Options) -> Option<Box<dyn Pattern>> {
-    Some(match ty {
+/// A new socket's pattern.
+pub fn create(ty: SocketType, options: &Options) -> Box<dyn Pattern> {
+    match ty {
         SocketType::Pair => Box::new(pair::Pair::default()),
         SocketType::Pub => Box::new(pub_::Pub::new(options)),
         SocketType::Sub => Box::new(sub::Sub::new(options)),
@@ -175,16 +213,21 @@ pub fn create(ty: SocketType, options: &Options) -> Option<Box<dyn Pattern>> {
         SocketType::XPub => Box::new(xpub::XPub::new(options)),
         SocketType::XSub => Box::new(xsub::XSub::default()),
         SocketType::Stream => Box::new(stream::Stream::default()),
-        SocketType::Server
-        | SocketType::Client
-        | SocketType::Radio
-        | SocketType::Dish
-        | SocketType::Gather
-        | SocketType::Scatter
-        | SocketType::Dgram
-        | SocketType::Peer
-        | SocketType::Channel => return None,
-    })
+        SocketType::Server => Box::new(server::Server::default()),
+        SocketType::Client => Box::new(client::Client::default()),
+        SocketType::Radio => Box::new(radio::Radio::default()),
+        SocketType::Dish => Box::new(dish::Dish::default()),
+        SocketType::Gather => Box::new(gather::Gather::default()),
+        SocketType::Scatter => Box::new(scatter::Scatter::default()),
+        SocketType::Dgram => Box::new(dgram::Dgram::default()),
+        SocketType::Peer => Box::new(peer::Peer::default()),
+        SocketType::Channel => Box::new(channel::Channel::default()),
+    }
+}
+
+/// Messages of the thread-safe types have one part.
+fn single(msg: &Msg) -> Result<(), Error> {
+    if msg.more() { Err(Error::Invalid) } else { Ok(()) }
 }
 
 /// A switch given as an int: 0 is off, above is on, below is wrong.

@@ -21,6 +21,13 @@ pub(super) struct Pair {
     sending: bool,
 }
 
+impl Pair {
+    /// Whether there is somebody at the other end.
+    pub(super) fn has_peer(&self) -> bool {
+        self.peer.is_some()
+    }
+}
+
 impl Pattern for Pair {
     fn attach(&mut self, pipes: &mut Pipes, id: PipeId, _how: Attach) {
         if self.peer.is_none() {

@@ -69,6 +69,13 @@ impl Peers {
         pipe.flush();
     }
 
+    /// A peer sends a message of one part, which may be more than its bytes.
+    pub(super) fn send_msg(&mut self, peer: usize, msg: Msg) {
+        let pipe = self.ends[peer].as_mut().expect("still there");
+        assert!(pipe.write(msg).is_ok());
+        pipe.flush();
+    }
+
     /// The messages that a peer got since it was last asked.
     pub(super) fn received_parts(&mut self, peer: usize) -> Vec<Vec<Msg>> {
         let mut messages = vec![Vec::new()];
@@ -116,6 +123,9 @@ impl Driver for Connection {
     fn rewatch(&self) {}
 
     fn ease(&self) {}
+    fn addresses(&self) -> (String, String) {
+        Default::default()
+    }
 
     fn close(&self, _linger_ms: i32) {}
 
@@ -152,6 +162,18 @@ impl WirePeer {
         metadata.push(b"Peer-Address", address.as_bytes());
         let metadata = Some(Arc::new(metadata));
         self.wire.identified(Identity { metadata, ..Identity::default() });
+    }
+
+    /// The parts that were written to the connection.
+    pub(super) fn sent(&self) -> Vec<String> {
+        let segments = self.wire.send.lock().take();
+        segments
+            .iter()
+            .filter_map(|segment| match segment {
+                wire::Segment::Message(msg) => Some(text(msg)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Whether the peer was found to break the rules.
@@ -210,6 +232,14 @@ impl Pattern for Any {
 
     fn set(&mut self, pipes: &mut Pipes, option: i32, value: &[u8]) -> Result<(), Error> {
         self.0.set(pipes, option, value)
+    }
+
+    fn join(&mut self, pipes: &mut Pipes, group: &[u8]) -> Result<(), Error> {
+        self.0.join(pipes, group)
+    }
+
+    fn peer_number(&self, id: PipeId) -> Option<u32> {
+        self.0.peer_number(id)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
-use super::{Notice, Target};
+use super::{Counts, Notice, Target};
 use crate::message::Msg;
 use crate::sync::{Lock, Receiver, Sender, channel};
 
@@ -345,6 +345,26 @@ impl End {
         };
         if asleep && let Some(reader) = self.out_state.reader.get() {
             reader.mailbox.post(Notice::Readable(reader.key));
+        }
+    }
+
+    /// Messages written that the reader has not acknowledged.
+    fn unacknowledged(&self) -> u64 {
+        self.written - self.out_state.progress.load(Ordering::SeqCst)
+    }
+
+    /// Asks the far side what it has written: only its own thread knows.
+    pub(super) fn ask_counts(&self) {
+        if let Some(far) = self.out_state.reader.get() {
+            far.mailbox.post(Notice::CountsWanted(far.key, self.unacknowledged()));
+        }
+    }
+
+    /// Answers that question; the far side has written `theirs`.
+    pub(super) fn tell_counts(&self, theirs: u64) {
+        if let Some(far) = self.out_state.reader.get() {
+            let counts = Counts { outgoing: theirs, incoming: self.unacknowledged() };
+            far.mailbox.post(Notice::Counts(far.key, counts));
         }
     }
 

@@ -44,10 +44,24 @@ pub enum Notice {
     Hiccup(PipeKey),
     /// A new pipe for this socket.
     Attach(Box<NewPipe>),
+    /// The far side wants to know what waits in this pipe; with what it has written itself and this side
+    /// has not acknowledged yet.
+    CountsWanted(PipeKey, u64),
+    /// The answer: what this side has written, and what the far side has.
+    Counts(PipeKey, Counts),
     /// A connect endpoint of the socket ended by itself; its address is free again.
     EndpointGone(u64),
     /// Somebody else's news (such as a finished monitor): look again.
     Nudge,
+}
+
+/// Messages in a pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Written, and not yet taken or acknowledged by the far side.
+    pub outgoing: u64,
+    /// Waiting to be read.
+    pub incoming: u64,
 }
 
 /// Who is behind a pipe.
@@ -123,6 +137,8 @@ pub trait Driver: Send + Sync {
     fn rewatch(&self);
     /// Much waits to be sent and the caller may wait: returns when half of it is gone, or nothing moves.
     fn ease(&self);
+    /// The addresses of this end and the peer's, as the kernel has them; empty where there are none.
+    fn addresses(&self) -> (String, String);
     /// The socket lets go: send what is queued within `linger_ms` (-1 for ever), then close.
     fn close(&self, linger_ms: i32);
     /// The peer broke the rules of the socket's pattern: close, and never reconnect.
@@ -144,6 +160,8 @@ pub struct Pipe {
     /// What socket and pipes tell each other.
     mood: Arc<Mood>,
     dropping: bool,
+    /// What is read as the last message once the far side is gone.
+    last_words: Option<Box<Msg>>,
 }
 
 impl Pipe {
@@ -165,6 +183,7 @@ impl Pipe {
             endpoint: 0,
             mood: Arc::default(),
             dropping: false,
+            last_words: None,
         }
     }
 
@@ -176,6 +195,25 @@ impl Pipe {
                 End::Inproc(end) => end.check_read(),
                 End::Wire(end) => end.check_read(),
             }
+            || self.has_last_words()
+    }
+
+    #[cold]
+    fn has_last_words(&self) -> bool {
+        self.last_words.is_some() && !self.terminated && self.ended()
+    }
+
+    /// Writes the message that comes before all others. Where there is no memory for it there is none.
+    pub fn greet(&mut self, hello: &[u8]) {
+        if let Ok(msg) = Msg::copy_of(hello) {
+            self.write_control(msg);
+            self.flush();
+        }
+    }
+
+    /// When the far side goes by itself, this is read as its last message.
+    pub fn set_last_words(&mut self, msg: Msg) {
+        self.last_words = Some(Box::new(msg));
     }
 
     /// The next part. Whole messages become visible at once: a part with MORE is followed by the rest.
@@ -192,7 +230,9 @@ impl Pipe {
             return false;
         }
         match &mut self.end {
-            End::Inproc(end) => end.receive(msg),
+            End::Inproc(end) => {
+                end.receive(msg) || self.last_words.is_some() && self.receive_at_end(msg)
+            }
             End::Wire(end) => {
                 if !end.receive(msg) {
                     return false;
@@ -202,6 +242,25 @@ impl Pipe {
                 }
                 true
             }
+        }
+    }
+
+    /// The far side may have written and gone since the pipe was found empty.
+    #[cold]
+    fn receive_at_end(&mut self, msg: &mut Msg) -> bool {
+        if !self.ended() {
+            return false;
+        }
+        let End::Inproc(end) = &mut self.end else { return false };
+        if end.receive(msg) {
+            return true;
+        }
+        match self.last_words.take() {
+            Some(last) => {
+                *msg = *last;
+                true
+            }
+            None => false,
         }
     }
 
@@ -278,6 +337,7 @@ impl Pipe {
     /// told of the end; without it is dropped.
     pub fn terminate(&mut self, drain: bool) {
         self.terminated |= !drain;
+        self.last_words = None;
         self.close(-1);
         self.raise_sweep();
     }
@@ -290,6 +350,25 @@ impl Pipe {
     /// Whether the pattern ended this pipe: it goes once it is exhausted.
     pub fn dropping(&self) -> bool {
         self.dropping
+    }
+
+    /// What waits in the pipe (zmq_socket_monitor_pipes_stats). Two sockets have to put it together: then
+    /// this is None, and a notice brings it.
+    pub fn counts(&mut self) -> Option<Counts> {
+        match &mut self.end {
+            End::Inproc(end) => {
+                end.ask_counts();
+                None
+            }
+            End::Wire(end) => Some(end.counts()),
+        }
+    }
+
+    /// Answers the far side, which asked what waits here and has `theirs` waiting.
+    pub fn tell_counts(&mut self, theirs: u64) {
+        if let End::Inproc(end) = &mut self.end {
+            end.tell_counts(theirs);
+        }
     }
 
     /// Which of the socket's endpoints it belongs to.

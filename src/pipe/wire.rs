@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::{Driver, Notice, Target, Urgency};
+use super::{Counts, Driver, Notice, Target, Urgency};
 use crate::message::{Metadata, Msg, frame};
 use crate::sync::{BriefLock, Lock};
 
@@ -51,6 +51,9 @@ pub struct SendQueue {
     pub frames: bool,
     /// Messages not yet in the kernel.
     pub messages: usize,
+    /// Messages in the kernel that do not count as gone: that they do in steps of the low-water mark, as
+    /// within a context.
+    unacknowledged: usize,
     /// Bytes not yet in the kernel, roughly.
     pub bytes: usize,
     /// The socket waits for room.
@@ -118,6 +121,12 @@ impl Segment {
 }
 
 impl SendQueue {
+    /// What the mark is compared with.
+    #[inline]
+    fn pending(&self) -> usize {
+        self.messages + self.unacknowledged
+    }
+
     /// Appends a part, and takes it.
     #[inline]
     fn push(&mut self, msg: &mut Msg) {
@@ -449,14 +458,26 @@ impl Wire {
     /// Notes that `messages` messages and `bytes` bytes went into the kernel.
     pub fn sent(&self, queue: &mut SendQueue, messages: usize, bytes: usize) {
         queue.messages = queue.messages.saturating_sub(messages);
+        let step = self.low_water_mark();
+        let passed = queue.unacknowledged + messages >= step;
+        queue.unacknowledged = (queue.unacknowledged + messages) % step;
         // Headers that the connection made were never counted, so the count can run low: an empty queue
         // sets it right.
         let empty = queue.segments.is_empty();
         queue.bytes = if empty { 0 } else { queue.bytes.saturating_sub(bytes) };
         queue.link.stubborn &= queue.is_heavy();
-        if queue.full && (queue.messages == 0 || queue.messages <= self.send_limit() / 2) {
+        let half_empty = queue.messages == 0 || queue.messages <= self.send_limit() / 2;
+        if queue.full && (passed || half_empty) && queue.pending() < self.send_limit() {
             queue.full = false;
             self.post(|target| Notice::Writable(target.key));
+        }
+    }
+
+    /// The step in which what goes out is acknowledged.
+    fn low_water_mark(&self) -> usize {
+        match self.send_limit() {
+            usize::MAX => 1,
+            limit => limit.div_ceil(2),
         }
     }
 
@@ -553,7 +574,8 @@ impl End {
         self.wire.send_mark.store(send, Ordering::Relaxed);
         self.wire.receive_mark.store(receive, Ordering::Relaxed);
         let mut queue = self.wire.send.lock();
-        if queue.full && queue.messages < self.wire.send_limit() {
+        queue.unacknowledged %= self.wire.low_water_mark();
+        if queue.full && queue.pending() < self.wire.send_limit() {
             queue.full = false;
             self.wire.post(|target| Notice::Writable(target.key));
         }
@@ -625,7 +647,7 @@ impl End {
             return false;
         }
         self.wire.conflate
-            || self.wire.send.lock().messages < self.wire.send_limit()
+            || self.wire.send.lock().pending() < self.wire.send_limit()
             || self.make_room(hurried)
     }
 
@@ -635,7 +657,7 @@ impl End {
     fn make_room(&mut self, hurried: bool) -> bool {
         self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
         let mut queue = self.wire.send.lock();
-        let room = queue.messages < self.wire.send_limit();
+        let room = queue.pending() < self.wire.send_limit();
         queue.full = !room;
         room
     }
@@ -654,7 +676,7 @@ impl End {
         let mut queue = self.wire.send.lock();
         if self.wire.conflate {
             queue.clear();
-        } else if queue.messages >= self.wire.send_limit() {
+        } else if queue.pending() >= self.wire.send_limit() {
             drop(queue);
             if !self.make_room(hurried) {
                 return false;
@@ -717,6 +739,13 @@ impl End {
             self.unflushed_bytes = 0;
             self.driver.flush(Urgency::Now);
         }
+    }
+
+    /// What waits either way, as the marks count it.
+    pub(super) fn counts(&self) -> Counts {
+        let outgoing = self.wire.send.lock().pending() as u64;
+        let unread = self.wire.receive.lock().unread;
+        Counts { outgoing, incoming: unread.saturating_sub(self.consumed) as u64 }
     }
 
     pub(super) fn rollback(&mut self) {

@@ -10,9 +10,10 @@ use super::spin::Spin;
 use super::wait::Attended;
 use crate::base::Error;
 use crate::conn::Owner;
-use crate::options::Options;
+use crate::message::Msg;
+use crate::options::{Options, SocketType};
 use crate::pattern::{Attach, Pattern};
-use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
+use crate::pipe::{NewPipe, Notice, Pipe, PipeId, Pipes, Target};
 use crate::sync::Mailbox;
 use crate::sys::PollFd;
 
@@ -135,6 +136,16 @@ impl Core {
             Notice::Attach(new) => {
                 self.attach(*new, None);
             }
+            Notice::CountsWanted(key, theirs) => {
+                if let Some(pipe) = self.pipes.resolve(key).and_then(|id| self.pipes.get(id)) {
+                    pipe.tell_counts(theirs);
+                }
+            }
+            Notice::Counts(key, counts) => {
+                if let Some(id) = self.pipes.resolve(key) {
+                    self.tell_counts(id, counts);
+                }
+            }
             Notice::EndpointGone(endpoint) => {
                 self.endpoints.retain(|known| known.id != endpoint);
             }
@@ -148,6 +159,7 @@ impl Core {
         pipe.set_endpoint(endpoint);
         if pipe.is_inproc() {
             pipe.set_marks(self.options.sndhwm, self.options.rcvhwm);
+            self.prepare_inproc(&mut pipe, initiator);
         }
         let key = self.pipes.insert(pipe);
         let id = key.id;
@@ -165,6 +177,32 @@ impl Core {
         }
         self.wake_pipe(id);
         id
+    }
+
+    /// What ZMQ_HELLO_MSG makes this socket say to its peers within the context.
+    pub(super) fn hello_inproc(&self) -> &[u8] {
+        use SocketType::{Client, Dealer, Peer, Rep, Req, Router, Server};
+        match self.options.socket_type {
+            Router | Rep | Dealer | Req | Server | Client | Peer => &self.options.hello_msg,
+            _ => &[],
+        }
+    }
+
+    /// What a connection would do by itself: greets the peer, and plans what its end looks like.
+    fn prepare_inproc(&self, pipe: &mut Pipe, initiator: bool) {
+        use SocketType::{Peer, Rep, Router, Server};
+        if initiator {
+            // Who binds has left its greeting with the name.
+            let hello = self.hello_inproc();
+            if !hello.is_empty() {
+                pipe.greet(hello);
+            }
+        } else if matches!(self.options.socket_type, Router | Rep | Server | Peer)
+            && !self.options.disconnect_msg.is_empty()
+            && let Ok(last) = Msg::copy_of(&self.options.disconnect_msg)
+        {
+            pipe.set_last_words(last);
+        }
     }
 
     /// Tells the pattern about a pipe's input and end, if there is either: they may have come before the

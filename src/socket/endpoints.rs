@@ -10,7 +10,7 @@ use crate::base::{Error, constants as c, endpoint};
 use crate::conn::{self, EndpointRef, Shared, Style};
 use crate::hub::{Bound, Connecting};
 use crate::options::SocketType;
-use crate::pipe::{Identity, NewPipe, Pipe, Target, inproc};
+use crate::pipe::{Counts, Identity, NewPipe, Pipe, PipeId, Target, inproc};
 use crate::sys;
 use crate::transport::{self, Direction, Scheme};
 use crate::zmtp::handshake;
@@ -73,21 +73,21 @@ impl Socket {
 
     /// Connects to `address` in the background (zmq_connect(3)).
     pub fn connect(self, address: &str) -> Result<(), Error> {
+        self.enter()?.connect(address).map(|_| ())
+    }
+
+    /// As [`Socket::connect`], and tells what messages of the peer are numbered by (zmq_connect_peer).
+    pub fn connect_peer(self, address: &str) -> Result<u32, Error> {
         let mut core = self.enter()?;
-        core.process();
-        let (scheme, rest) = core.parse(address, Direction::Connect)?;
-        core.check_mechanism()?;
-        if scheme == Scheme::Inproc {
-            core.connect_inproc(address);
-        } else {
-            if core.connects_once() && core.endpoints.iter().any(|known| known.is_dialing(address))
-            {
-                return Ok(());
-            }
-            core.connect_stream(scheme, address, rest)?;
+        if !core.pattern.names_connects() {
+            return Err(Error::NotSupported);
         }
-        core.last_endpoint = address.as_bytes().to_vec();
-        Ok(())
+        if core.options.immediate {
+            // There is no pipe, and so no number, before the connection stands.
+            return Err(Error::Fault);
+        }
+        let pipe = core.connect(address)?;
+        pipe.and_then(|id| core.pattern.peer_number(id)).ok_or(Error::Fault)
     }
 
     /// Stops accepting at `address` (zmq_unbind(3)). Also ends connecters to it, as the genuine library does.
@@ -126,6 +126,24 @@ impl Endpoint {
 }
 
 impl Core {
+    /// Connects; the new pipe, where there is one at once.
+    fn connect(&mut self, address: &str) -> Result<Option<PipeId>, Error> {
+        self.process();
+        let (scheme, rest) = self.parse(address, Direction::Connect)?;
+        self.check_mechanism()?;
+        let pipe = if scheme == Scheme::Inproc {
+            self.connect_inproc(address)
+        } else {
+            if self.connects_once() && self.endpoints.iter().any(|known| known.is_dialing(address))
+            {
+                return Ok(None);
+            }
+            self.connect_stream(scheme, address, rest)?
+        };
+        self.last_endpoint = address.as_bytes().to_vec();
+        Ok(pipe)
+    }
+
     fn parse<'a>(&self, address: &'a str, way: Direction) -> Result<(Scheme, &'a str), Error> {
         let (protocol, rest) = endpoint::split(address)?;
         let scheme = transport::scheme_of(protocol)?;
@@ -166,12 +184,13 @@ impl Core {
             marks: (self.options.sndhwm, self.options.rcvhwm),
             identity: self.identity(),
             endpoint,
+            hello: self.hello_inproc().to_vec(),
             on_attach: None,
         };
         self.environment.hub.bind(address, bound)
     }
 
-    fn connect_inproc(&mut self, address: &str) {
+    fn connect_inproc(&mut self, address: &str) -> Option<PipeId> {
         let (near, far) = inproc::pair(self.options.conflates());
         let id = self.take_endpoint_id();
         let new =
@@ -180,7 +199,7 @@ impl Core {
         let connecting_identity = self.identity();
         let hub = self.environment.hub.clone();
         let pipe = self.attach(new, assigned);
-        let Some(key) = self.pipes.key(pipe) else { return };
+        let key = self.pipes.key(pipe)?;
         let connecting = Connecting {
             far,
             identity: connecting_identity,
@@ -191,9 +210,15 @@ impl Core {
             self.pattern.identify(&mut self.pipes, pipe, &binder.routing_id);
         }
         self.endpoints.push(Endpoint { id, text: address.to_owned(), place: Place::Joined });
+        Some(pipe)
     }
 
-    fn connect_stream(&mut self, scheme: Scheme, address: &str, rest: &str) -> Result<(), Error> {
+    fn connect_stream(
+        &mut self,
+        scheme: Scheme,
+        address: &str,
+        rest: &str,
+    ) -> Result<Option<PipeId>, Error> {
         let workers = self.environment.workers()?;
         if workers.choose(self.options.affinity).is_none() {
             return Err(Error::NoThread);
@@ -201,30 +226,23 @@ impl Core {
         let dial = transport::parse_connect(scheme, rest, &self.options)?;
         let id = self.take_endpoint_id();
         let mut dialer = conn::dial(&workers, self.shared(id), dial, address)?;
-        if let Some(pipe) = dialer.take_pipe() {
+        let pipe = dialer.take_pipe().map(|pipe| {
             let assigned = self.pattern.connect_routing_id();
             let new = NewPipe { pipe, identity: None, endpoint: id, initiator: true };
-            self.attach(new, assigned);
-        }
+            self.attach(new, assigned)
+        });
         // Not before: what a fast peer says would find nobody to hear it.
         let place = dialer.start();
         let text = address.to_owned();
         self.endpoints.push(Endpoint { id, text, place: Place::Dialing(place) });
-        Ok(())
+        Ok(pipe)
     }
 
     /// What the connections of a new endpoint share.
     fn shared(&self, endpoint: u64) -> Arc<Shared> {
         let ty = self.options.socket_type;
         let raw = self.pattern.is_raw();
-        let style = Style {
-            raw,
-            notifies: self.pattern.notifies(),
-            publisher: matches!(ty, SocketType::Pub | SocketType::XPub),
-            hiccups: matches!(ty, SocketType::Sub | SocketType::XSub),
-            // Who never receives never waits for input.
-            attendable: !matches!(ty, SocketType::Push | SocketType::Pub),
-        };
+        let style = style(ty, raw, self.pattern.notifies());
         let handshake = (!raw).then(|| {
             Arc::new(handshake::Config {
                 socket_type: ty,
@@ -284,6 +302,35 @@ impl Core {
         })
     }
 
+    /// Tells the monitor what waits in each pipe; where two sockets share one, once the other has answered.
+    pub(super) fn tell_stats(&mut self) -> Result<(), Error> {
+        if self.pipes.is_empty() {
+            return Err(Error::Again);
+        }
+        for id in self.pipes.ids() {
+            if let Some(counts) = self.pipes.get(id).and_then(Pipe::counts) {
+                self.tell_counts(id, counts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the monitor what waits in one pipe.
+    pub(super) fn tell_counts(&mut self, id: PipeId, counts: Counts) {
+        let Some(pipe) = self.pipes.get(id) else { return };
+        let endpoint = self.endpoints.iter().find(|known| known.id == pipe.endpoint());
+        let text = endpoint.map(|known| known.text.clone()).unwrap_or_default();
+        let (own, peer) = pipe.driver().map(|driver| driver.addresses()).unwrap_or_default();
+        let (local, remote) = match endpoint.map(|known| &known.place) {
+            Some(Place::Listening { .. }) => (text, peer),
+            Some(Place::Dialing(_)) => (own, text),
+            Some(Place::Bound | Place::Joined) => (text.clone(), text),
+            // The endpoint was given up, and its connections live on.
+            None => (own, peer),
+        };
+        self.monitor.tell_counts(counts, &local, &remote);
+    }
+
     /// Ends every endpoint of this text; false when there is none.
     fn end_all(&mut self, text: &str) -> bool {
         let (found, kept): (Vec<_>, Vec<_>) =
@@ -325,5 +372,23 @@ impl Core {
                 self.remove(id);
             }
         }
+    }
+}
+
+/// What connections need to know of a socket's type.
+fn style(ty: SocketType, raw: bool, notifies: i32) -> Style {
+    use SocketType::{Client, Dealer, Dish, Peer, Pub, Push, Radio, Rep, Router, Scatter};
+    use SocketType::{Server, Sub, XPub, XSub};
+    Style {
+        raw,
+        notifies,
+        publisher: matches!(ty, Pub | XPub),
+        has_members: ty == Radio,
+        hiccups: matches!(ty, Sub | XSub | Dish),
+        // Who never receives never waits for input.
+        attendable: !matches!(ty, Push | Pub | Scatter | Radio),
+        says_hello: !raw && matches!(ty, Router | Rep | Dealer | Server | Client | Peer),
+        misses_peers: !raw && matches!(ty, Router | Rep | Server | Peer),
+        misses_connections: matches!(ty, Dealer | Client | Peer),
     }
 }

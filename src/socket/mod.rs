@@ -28,7 +28,8 @@ use crate::pipe::Notice;
 use crate::sync::handles::{Guard, Stale, Table};
 use crate::sync::{Lock, Mailbox};
 
-pub use poll::{PollItem, Target, poll};
+pub use crate::sys::SignalMask;
+pub use poll::{PollItem, Target, poll, poll_masked};
 pub use proxy::proxy;
 
 use self::core::Core;
@@ -103,7 +104,7 @@ pub fn open(
     token: Box<dyn std::any::Any + Send + Sync>,
 ) -> Result<Opened, Error> {
     let options = crate::options::Options::new(socket_type, defaults);
-    let pattern = pattern::create(socket_type, &options).ok_or(Error::NotSupported)?;
+    let pattern = pattern::create(socket_type, &options);
     let core = Core::new(environment, options, pattern, token);
     let mailbox = core.mailbox.clone();
     let handle = SOCKETS.insert(Box::new(core))?;
@@ -154,24 +155,32 @@ impl Socket {
         }
     }
 
-    /// Joins a group; no type that is built has groups.
-    pub fn join(self, _group: &[u8]) -> Result<(), Error> {
-        self.enter().and(Err(Error::NotSupported))
+    /// Joins a group (zmq_join(3)).
+    pub fn join(self, group: &[u8]) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let core = &mut **core;
+        core.pattern.join(&mut core.pipes, group)
     }
 
-    /// Leaves a group; no type that is built has groups.
-    pub fn leave(self, _group: &[u8]) -> Result<(), Error> {
-        self.enter().and(Err(Error::NotSupported))
+    /// Leaves a group (zmq_leave(3)).
+    pub fn leave(self, group: &[u8]) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        let core = &mut **core;
+        core.pattern.leave(&mut core.pipes, group)
     }
 
-    /// Connects and names the peer; only PEER can, which is not built.
-    pub fn connect_peer(self, _address: &str) -> Result<u32, Error> {
-        self.enter().and(Err(Error::NotSupported))
-    }
-
-    /// Ends one peer's connection; only SERVER and PEER can, which are not built.
-    pub fn disconnect_peer(self, _routing_id: u32) -> Result<(), Error> {
-        self.enter().and(Err(Error::NotSupported))
+    /// Ends the connection to one peer (zmq_disconnect_peer).
+    pub fn disconnect_peer(self, routing_id: u32) -> Result<(), Error> {
+        let mut core = self.enter()?;
+        core.process();
+        {
+            let core = &mut **core;
+            core.pattern.disconnect_peer(&mut core.pipes, routing_id)?;
+        }
+        core.sweep();
+        Ok(())
     }
 
     /// The poll events that sending to a peer is ready for (zmq_socket_get_peer_state).
@@ -182,10 +191,15 @@ impl Socket {
         core.pattern.peer_state(&mut core.pipes, routing_id)
     }
 
-    /// Asks for statistics of each pipe on the monitor; EINVAL without one, else not built.
+    /// Asks for a count of the messages in each pipe on the monitor (zmq_socket_monitor_pipes_stats).
+    /// EINVAL without a monitor for that, EAGAIN without pipes.
     pub fn pipes_stats(self) -> Result<(), Error> {
-        let core = self.enter()?;
-        if core.monitor.is_active() { Err(Error::NotSupported) } else { Err(Error::Invalid) }
+        let mut core = self.enter()?;
+        if !core.monitor.wants_stats() {
+            return Err(Error::Invalid);
+        }
+        core.process();
+        core.tell_stats()
     }
 
     /// Starts, replaces or (without an address) stops the monitor (zmq_socket_monitor(3)).

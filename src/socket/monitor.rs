@@ -10,7 +10,7 @@ use crate::base::{Error, constants as c, endpoint};
 use crate::conn::{Event, Observer};
 use crate::hub::{Bound, Hub};
 use crate::message::Msg;
-use crate::pipe::{Identity, Notice, Pipe};
+use crate::pipe::{Counts, Identity, Notice, Pipe};
 use crate::sync::{Lock, Mailbox};
 use crate::transport::{Scheme, scheme_of};
 
@@ -78,6 +78,7 @@ impl Monitor {
             marks: (MARK, MARK),
             identity: Identity::default(),
             endpoint: 0,
+            hello: Vec::new(),
             on_attach: Some(Arc::new(move || {
                 if let Some(monitor) = myself.upgrade() {
                     monitor.catch_up();
@@ -105,9 +106,19 @@ impl Monitor {
         bound
     }
 
-    /// Whether somebody may listen.
-    pub(super) fn is_active(&self) -> bool {
-        self.active.lock().is_some()
+    /// Whether somebody listens to pipe statistics.
+    pub(super) fn wants_stats(&self) -> bool {
+        let wanted = u64::from(c::ZMQ_EVENT_PIPES_STATS.unsigned_abs());
+        self.active.lock().as_ref().is_some_and(|active| active.events & wanted != 0)
+    }
+
+    /// Tells what waits in one pipe.
+    pub(super) fn tell_counts(&self, counts: Counts, local: &str, remote: &str) {
+        if let Some(active) = &mut *self.active.lock() {
+            let code = c::ZMQ_EVENT_PIPES_STATS;
+            let event = Event { code, value: 0, local, remote, accepting: false };
+            active.tell_values(&event, &[counts.outgoing, counts.incoming]);
+        }
     }
 
     /// Ends the monitor with a last event.
@@ -141,7 +152,7 @@ impl Observer for Monitor {
     }
 
     fn listens(&self) -> bool {
-        self.is_active()
+        self.active.lock().is_some()
     }
 }
 
@@ -153,10 +164,15 @@ impl Drop for Monitor {
 
 impl Active {
     fn tell(&mut self, event: &Event<'_>) {
+        self.tell_values(event, &[event.value]);
+    }
+
+    /// Tells an event that has these values (in version 1 there is only room for the first).
+    fn tell_values(&mut self, event: &Event<'_>, values: &[u64]) {
         if self.events & u64::from(event.code.unsigned_abs()) == 0 {
             return;
         }
-        let Some(frames) = self.frames(event) else { return };
+        let Some(frames) = self.frames(event, values) else { return };
         self.take_listeners();
         if self.backlog.len() < MARK as usize {
             self.backlog.push_back(frames);
@@ -164,7 +180,7 @@ impl Active {
         self.work_off();
     }
 
-    fn frames(&self, event: &Event<'_>) -> Option<Vec<Msg>> {
+    fn frames(&self, event: &Event<'_>, values: &[u64]) -> Option<Vec<Msg>> {
         let frames: Vec<Vec<u8>> = match self.version {
             1 => {
                 let mut head = (event.code as u16).to_ne_bytes().to_vec();
@@ -172,13 +188,12 @@ impl Active {
                 let shown = if event.accepting { event.local } else { event.remote };
                 vec![head, shown.as_bytes().to_vec()]
             }
-            2 => vec![
-                (event.code as u64).to_ne_bytes().to_vec(),
-                1u64.to_ne_bytes().to_vec(),
-                event.value.to_ne_bytes().to_vec(),
-                event.local.as_bytes().to_vec(),
-                event.remote.as_bytes().to_vec(),
-            ],
+            2 => {
+                let head = [event.code as u64, values.len() as u64];
+                let numbers = head.iter().chain(values).map(|n| n.to_ne_bytes().to_vec());
+                let addresses = [event.local, event.remote].map(|text| text.as_bytes().to_vec());
+                numbers.chain(addresses).collect()
+            }
             // Other versions are accepted and deliver nothing, as with the genuine library.
             _ => return None,
         };

@@ -83,9 +83,6 @@ impl Core {
 
     /// ZMQ_FD. From now on the I/O threads read for this socket, so that the descriptor tells of input.
     fn descriptor(&mut self) -> Result<i32, Error> {
-        if self.options.socket_type.is_thread_safe() {
-            return Err(Error::Invalid);
-        }
         self.mailbox.descriptor()
     }
 }

@@ -1,0 +1,65 @@
+//! GATHER: messages of all its peers, in turn, of one part each.
+
+use super::singles::Singles;
+use super::{Attach, Pattern};
+use crate::base::Error;
+use crate::message::Msg;
+use crate::pipe::{PipeId, Pipes};
+
+/// The state of a GATHER.
+#[derive(Default)]
+pub(super) struct Gather {
+    input: Singles,
+}
+
+impl Pattern for Gather {
+    fn attach(&mut self, _pipes: &mut Pipes, id: PipeId, _how: Attach) {
+        self.input.attach(id);
+    }
+
+    fn readable(&mut self, _pipes: &mut Pipes, id: PipeId) {
+        self.input.readable(id);
+    }
+
+    fn writable(&mut self, _pipes: &mut Pipes, _id: PipeId) {}
+
+    fn detach(&mut self, _pipes: &mut Pipes, id: PipeId) {
+        self.input.detach(id);
+    }
+
+    fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
+        self.input.recv(pipes).map(|(_, msg)| msg)
+    }
+
+    fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
+        self.input.can_recv(pipes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+
+    #[test]
+    fn it_receives_in_turn_and_never_sends() {
+        let mut world = World::new(Gather::default());
+        assert_eq!(world.recv(), Err(Error::Again));
+        world.join();
+        let second = world.join();
+        assert_eq!(world.send(&["m"]), Err(Error::NotSupported));
+        assert_eq!(world.events(), (false, false));
+        world.peer_sends(0, &["a"]);
+        world.peer_sends(0, &["dropped", "whole"]);
+        world.peer_sends(0, &["b"]);
+        world.peer_sends(1, &["c"]);
+        assert_eq!(world.events(), (true, false));
+        // What a peer delivered before it left is still read.
+        world.peer_leaves(second);
+        let mut got: Vec<_> = (0..3).map(|_| world.recv().expect("sent")).collect();
+        assert_eq!(got[2], ["b"]);
+        got.sort();
+        assert_eq!(got, [["a"], ["b"], ["c"]]);
+        assert_eq!(world.recv(), Err(Error::Again));
+    }
+}
