@@ -1405,9 +1405,11 @@ ZMQ_EXPORT int zmq_socket_monitor_versioned(void *s, const char *addr, uint64_t 
 ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *s);
 
 /**
- * As zmq_poll, with the signals in `sigmask` blocked meanwhile. Not built yet.
+ * As zmq_poll; while the call waits the signals in `sigmask` are blocked and no others, from the
+ * moment it begins to wait to the moment it ends (ppoll of the operating system). NULL leaves the
+ * signals as they are.
  *
- * Returns -1: ENOTSUP.
+ * Returns how many items are ready, or -1: as zmq_poll, so EINTR when a signal was handled.
  * Man page: zmq_ppoll.
  *
  * # Safety
@@ -1544,10 +1546,12 @@ ZMQ_EXPORT int zmq_poller_wait(void *poller, zmq_poller_event_t *event, long tim
 ZMQ_EXPORT int zmq_poller_wait_all(void *poller, zmq_poller_event_t *events, int n_events, long timeout);
 
 /**
- * A descriptor that becomes readable when the poller should be asked again: only for sets of
- * thread-safe sockets, which are not built yet.
+ * A descriptor that becomes readable when there is news for the thread-safe sockets in the poller,
+ * which should be asked again then without waiting. Other sockets and descriptors do not show there.
+ * It is valid until the poller is destroyed, and must only be polled.
  *
- * Returns -1: EINVAL, or EFAULT when there is no such poller or no place for the descriptor.
+ * Returns 0, or -1: EFAULT when there is no such poller or no place for the descriptor, EINVAL as
+ * long as no thread-safe socket was added, EMFILE.
  * Man page: zmq_poller.
  *
  * # Safety

@@ -4,11 +4,11 @@
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ptr::null;
 
-use super::{PollItem, guard, monitor, ptr};
+use super::{PollItem, guard, monitor, poll, ptr};
 use crate::base::Error;
 use crate::ctx;
 use crate::message::Msg;
-use crate::socket;
+use crate::socket::{self, SignalMask};
 
 /// Sets an option of the context from bytes, for options that are no numbers.
 ///
@@ -254,9 +254,11 @@ pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(s: *mut c_void) -> c_int
     guard::call(-1, || socket::lookup(ptr::handle(s))?.pipes_stats().map(|()| 0))
 }
 
-/// As zmq_poll, with the signals in `sigmask` blocked meanwhile. Not built yet.
+/// As zmq_poll; while the call waits the signals in `sigmask` are blocked and no others, from the
+/// moment it begins to wait to the moment it ends (ppoll of the operating system). NULL leaves the
+/// signals as they are.
 ///
-/// Returns -1: ENOTSUP.
+/// Returns how many items are ready, or -1: as zmq_poll, so EINTR when a signal was handled.
 /// Man page: zmq_ppoll.
 ///
 /// # Safety
@@ -268,6 +270,10 @@ pub unsafe extern "C" fn zmq_ppoll(
     timeout: c_long,
     sigmask: *const libc::sigset_t,
 ) -> c_int {
-    let _ = (items, nitems, timeout, sigmask);
-    guard::call(-1, || Err(Error::NotSupported))
+    guard::call(-1, || {
+        // SAFETY: NULL, or the caller promised that it can be read.
+        let mask = unsafe { sigmask.as_ref() }.copied().map(SignalMask::new);
+        // SAFETY: the same promise.
+        unsafe { poll::poll_masked(items, nitems, timeout, mask) }
+    })
 }

@@ -6,7 +6,7 @@ use std::slice;
 
 use super::{Fd, guard, ptr};
 use crate::base::Error;
-use crate::socket::{self, Target};
+use crate::socket::{self, SignalMask, Target};
 
 /// One thing to wait for: a socket, or, when that is NULL, a descriptor.
 #[repr(C)]
@@ -40,9 +40,24 @@ pub unsafe extern "C" fn zmq_poll(items: *mut PollItem, nitems: c_int, timeout: 
         match items.len() {
             0..=4 => poll_few::<4>(items, timeout),
             5..=16 => poll_few::<16>(items, timeout),
-            _ => poll_many(items, timeout),
+            _ => poll_many(items, timeout, None),
         }
     })
+}
+
+/// What zmq_ppoll does.
+///
+/// # Safety
+/// `items` as for `zmq_poll`.
+pub(super) unsafe fn poll_masked(
+    items: *mut PollItem,
+    nitems: c_int,
+    timeout: c_long,
+    mask: Option<SignalMask>,
+) -> Result<c_int, Error> {
+    // SAFETY: the same promise.
+    let items = unsafe { borrow_items(items, nitems) }?;
+    poll_many(items, timeout, mask)
 }
 
 /// # Safety
@@ -66,22 +81,27 @@ fn poll_few<const ROOM: usize>(items: &mut [PollItem], timeout: c_long) -> Resul
     let mut all: [socket::PollItem; ROOM] =
         std::array::from_fn(|i| items.get(i).unwrap_or(&none).wanted());
     let (wanted, _) = all.split_at_mut_checked(items.len()).ok_or(Error::Invalid)?;
-    poll_into(items, wanted, timeout)
+    poll_into(items, wanted, timeout, None)
 }
 
-fn poll_many(items: &mut [PollItem], timeout: c_long) -> Result<c_int, Error> {
+fn poll_many(
+    items: &mut [PollItem],
+    timeout: c_long,
+    mask: Option<SignalMask>,
+) -> Result<c_int, Error> {
     let mut wanted = Vec::new();
     wanted.try_reserve_exact(items.len()).map_err(|_| Error::NoMemory)?;
     wanted.extend(items.iter().map(PollItem::wanted));
-    poll_into(items, &mut wanted, timeout)
+    poll_into(items, &mut wanted, timeout, mask)
 }
 
 fn poll_into(
     items: &mut [PollItem],
     wanted: &mut [socket::PollItem],
     timeout: c_long,
+    mask: Option<SignalMask>,
 ) -> Result<c_int, Error> {
-    let ready = socket::poll(wanted, timeout)?;
+    let ready = socket::poll_masked(wanted, timeout, mask)?;
     for (item, seen) in items.iter_mut().zip(wanted) {
         item.revents = seen.revents;
     }

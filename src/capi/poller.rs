@@ -209,10 +209,12 @@ pub unsafe extern "C" fn zmq_poller_wait_all(
     guard::call(-1, || unsafe { wait(poller, events, n_events, timeout) })
 }
 
-/// A descriptor that becomes readable when the poller should be asked again: only for sets of
-/// thread-safe sockets, which are not built yet.
+/// A descriptor that becomes readable when there is news for the thread-safe sockets in the poller,
+/// which should be asked again then without waiting. Other sockets and descriptors do not show there.
+/// It is valid until the poller is destroyed, and must only be polled.
 ///
-/// Returns -1: EINVAL, or EFAULT when there is no such poller or no place for the descriptor.
+/// Returns 0, or -1: EFAULT when there is no such poller or no place for the descriptor, EINVAL as
+/// long as no thread-safe socket was added, EMFILE.
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -220,8 +222,11 @@ pub unsafe extern "C" fn zmq_poller_wait_all(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_poller_fd(poller: *mut c_void, fd: *mut Fd) -> c_int {
     guard::call(-1, || {
-        lock(poller)?;
-        Err(if fd.is_null() { Error::Fault } else { Error::Invalid })
+        let mut poller = lock(poller)?;
+        // SAFETY: NULL, or the caller promised that it may be written; any bytes are a descriptor.
+        let place = unsafe { fd.as_mut() }.ok_or(Error::Fault)?;
+        *place = Fd(poller.descriptor()?);
+        Ok(0)
     })
 }
 

@@ -1,9 +1,10 @@
-//! Waiting for many sockets and descriptors at once (zmq_poll(3)).
+//! Waiting for many sockets and descriptors at once (zmq_poll(3), zmq_ppoll).
 
 use super::Socket;
 use super::wait::{Wait, deadline};
 use crate::base::{Error, constants as c};
-use crate::sys::{self, PollFd};
+use crate::sys::{self, PollFd, SignalMask};
+use std::time::Duration;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +28,30 @@ pub struct PollItem {
 
 /// Waits until any item is ready, for `timeout_ms` (below 0: for ever); how many are.
 pub fn poll(items: &mut [PollItem], timeout_ms: i64) -> Result<usize, Error> {
+    poll_masked(items, timeout_ms, None)
+}
+
+/// As [`poll`]; while it sleeps the thread's signal mask is `mask`.
+pub fn poll_masked(
+    items: &mut [PollItem],
+    timeout_ms: i64,
+    mask: Option<SignalMask>,
+) -> Result<usize, Error> {
     let mut fds: Vec<PollFd> = items.iter().filter_map(PollItem::watched).collect();
     let ready = look(items, &mut fds, true)?;
-    if ready > 0 || timeout_ms == 0 {
+    if ready > 0 {
         return Ok(ready);
+    }
+    if timeout_ms == 0 {
+        if mask.is_some() {
+            // A signal that waited for this mask comes now, and ends the call.
+            sys::poll_masked(&mut [], Some(Duration::ZERO), mask.as_ref())?;
+        }
+        return Ok(0);
     }
     let until = deadline(timeout_ms);
     let mut wait = Wait::new();
+    wait.set_mask(mask);
     let mut first = true;
     loop {
         if first {
@@ -58,6 +76,7 @@ pub fn poll(items: &mut [PollItem], timeout_ms: i64) -> Result<usize, Error> {
         if over {
             // What is left of the connections has to be waited for anew.
             wait = Wait::new();
+            wait.set_mask(mask);
             first = true;
         }
     }
@@ -104,7 +123,7 @@ impl PollItem {
 /// Looks at every item without waiting.
 fn look(items: &mut [PollItem], fds: &mut [PollFd], ask_kernel: bool) -> Result<usize, Error> {
     if ask_kernel && !fds.is_empty() {
-        sys::poll(fds, Some(std::time::Duration::ZERO))?;
+        sys::poll(fds, Some(Duration::ZERO))?;
     }
     look_after_sleep(items, fds).map(|(ready, _)| ready)
 }

@@ -3,9 +3,15 @@
 //!
 //! It knows what to wait for and what its user attached to each; the waiting itself is `poll`'s.
 
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+
 use crate::base::Error;
 use crate::base::constants::{ZMQ_POLLERR, ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLPRI};
+use crate::pipe::Notice;
 use crate::socket::{self, PollItem, Target};
+use crate::sync::{Lock, Mailbox};
+use crate::sys::EpollSet;
 
 const EVENTS: i32 = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI;
 
@@ -13,6 +19,38 @@ const EVENTS: i32 = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI;
 #[derive(Clone, Debug)]
 pub struct Poller<U> {
     items: Vec<Item<U>>,
+    /// A thread-safe socket was in the set once.
+    has_descriptor: bool,
+    bell: Option<Arc<Bell>>,
+}
+
+/// A descriptor that tells of news for the thread-safe sockets of a set.
+#[derive(Debug)]
+struct Bell {
+    set: EpollSet,
+    /// Kept while their descriptors are in the set, so that these numbers are nobody else's.
+    members: Lock<Vec<(usize, Arc<Mailbox<Notice>>)>>,
+}
+
+impl Bell {
+    /// Rings for the socket of this handle, if it is thread-safe.
+    fn add(&self, handle: usize) -> Result<(), Error> {
+        if let Some(mailbox) = thread_safe(handle)? {
+            self.set.add(mailbox.descriptor()?)?;
+            self.members.lock().push((handle, mailbox));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, handle: usize) {
+        self.members.lock().retain(|(member, mailbox)| {
+            let stays = *member != handle;
+            if !stays && let Ok(fd) = mailbox.descriptor() {
+                self.set.remove(fd);
+            }
+            stays
+        });
+    }
 }
 
 /// A member of the set, or, as the result of a wait, one that is ready.
@@ -28,7 +66,7 @@ pub struct Item<U> {
 
 impl<U> Default for Poller<U> {
     fn default() -> Poller<U> {
-        Poller { items: Vec::new() }
+        Poller { items: Vec::new(), has_descriptor: false, bell: None }
     }
 }
 
@@ -52,6 +90,12 @@ impl<U: Copy> Poller<U> {
             return Err(Error::Invalid);
         }
         self.items.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        if let Target::Socket(handle) = target {
+            self.has_descriptor |= thread_safe(handle)?.is_some();
+            if let Some(bell) = &self.bell {
+                bell.add(handle)?;
+            }
+        }
         self.items.push(Item { target, events, data });
         Ok(())
     }
@@ -72,7 +116,34 @@ impl<U: Copy> Poller<U> {
         check(target)?;
         let at = self.find(target)?;
         self.items.remove(at);
+        if let (Some(bell), Target::Socket(handle)) = (&self.bell, target) {
+            bell.remove(handle);
+        }
         Ok(())
+    }
+
+    /// A descriptor that is readable when the thread-safe sockets of the set should be looked at again, as
+    /// ZMQ_FD is for one socket; valid as long as the poller. EINVAL before there was such a socket in it.
+    pub fn descriptor(&mut self) -> Result<RawFd, Error> {
+        if !self.has_descriptor {
+            return Err(Error::Invalid);
+        }
+        if let Some(bell) = &self.bell {
+            return Ok(bell.set.as_raw_fd());
+        }
+        let bell = Bell { set: EpollSet::new()?, members: Lock::default() };
+        for item in &self.items {
+            if let Target::Socket(handle) = item.target {
+                match bell.add(handle) {
+                    // It was closed without being removed, and says nothing any more.
+                    Ok(()) | Err(Error::NotSocket) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let fd = bell.set.as_raw_fd();
+        self.bell = Some(Arc::new(bell));
+        Ok(fd)
     }
 
     /// Waits until members are ready, at most `timeout_ms` (negative: for ever); tells up to
@@ -98,6 +169,13 @@ impl<U: Copy> Poller<U> {
     fn find(&self, target: Target) -> Result<usize, Error> {
         self.items.iter().position(|item| item.target == target).ok_or(Error::Invalid)
     }
+}
+
+/// The mailbox of a socket, if that is thread-safe.
+fn thread_safe(handle: usize) -> Result<Option<Arc<Mailbox<Notice>>>, Error> {
+    let core = socket::SOCKETS.lock(handle).map_err(|_| Error::NotSocket)?;
+    let safe = core.options.socket_type.is_thread_safe();
+    Ok(safe.then(|| core.mailbox.clone()))
 }
 
 fn check(target: Target) -> Result<(), Error> {
@@ -132,6 +210,7 @@ mod tests {
         assert_eq!(poller.modify(Target::Fd(0), 0), Ok(()));
         assert_eq!(poller.len(), 1);
         assert_eq!(poller.wait(1, -1).err(), Some(Error::Fault));
+        assert_eq!(poller.descriptor(), Err(Error::Invalid), "no thread-safe socket");
         assert_eq!(poller.remove(Target::Fd(0)), Ok(()));
         assert!(poller.is_empty());
     }

@@ -10,7 +10,7 @@ use crate::base::Error;
 use crate::pipe::turn::Turn;
 use crate::pipe::{Driver, Notice, PipeKey, Pulled};
 use crate::sync::{Mailbox, Waker};
-use crate::sys::PollFd;
+use crate::sys::{PollFd, SignalMask};
 
 /// A socket with more connections than this leaves them to the I/O thread: poll(2) over many descriptors
 /// costs more than the wake-up it saves.
@@ -36,6 +36,7 @@ pub(super) struct Wait {
     turns: Vec<(Arc<Turn>, Arc<Vec<Attended>>)>,
     /// As the last sleep left them: the waker's, those of the connections, others.
     fds: Vec<PollFd>,
+    mask: Option<SignalMask>,
 }
 
 impl Wait {
@@ -43,7 +44,12 @@ impl Wait {
         let waker = Waker::acquire();
         waker.set_polling(false);
         waker.arm();
-        Wait { waker, mailboxes: Vec::new(), turns: Vec::new(), fds: Vec::new() }
+        Wait { waker, mailboxes: Vec::new(), turns: Vec::new(), fds: Vec::new(), mask: None }
+    }
+
+    /// While this sleeps these signals are blocked, and no others.
+    pub(super) fn set_mask(&mut self, mask: Option<SignalMask>) {
+        self.mask = mask;
     }
 
     /// Wakes up for news of this socket; with `reading` also takes its connections over. The socket has
@@ -113,7 +119,7 @@ impl Wait {
         };
         self.fds.clear();
         let mut attended = self.turns.iter().flat_map(|(_, list)| list.iter()).peekable();
-        if attended.peek().is_none() && others.is_empty() {
+        if attended.peek().is_none() && others.is_empty() && self.mask.is_none() {
             return self.waker.wait(limit);
         }
         let own = self.waker.prepare_polling()?;
@@ -123,7 +129,7 @@ impl Wait {
         self.fds.extend_from_slice(others);
         self.waker.set_polling(true);
         // A wake-up that saw us not polling went to the futex word, which is looked at here.
-        let result = self.waker.wait_with(&mut self.fds, limit);
+        let result = self.waker.wait_with(&mut self.fds, limit, self.mask.as_ref());
         self.waker.set_polling(false);
         others.copy_from_slice(&self.fds[before..]);
         result

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::base::Error;
 use crate::sync::Lock;
-use crate::sys::{EventFd, PerProcess, PollFd, poll};
+use crate::sys::{EventFd, PerProcess, PollFd, SignalMask, poll_masked};
 
 const ARMED: u32 = 0;
 const WOKEN: u32 = 1;
@@ -101,12 +101,17 @@ impl Waker {
     }
 
     /// Sleeps until woken or until one of `fds` has something to say. `fds[0]` must be the descriptor of
-    /// [`Waker::prepare_polling`].
-    pub fn wait_with(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<(), Error> {
+    /// [`Waker::prepare_polling`]. With `mask` these signals are blocked meanwhile, and no others.
+    pub fn wait_with(
+        &self,
+        fds: &mut [PollFd],
+        timeout: Option<Duration>,
+        mask: Option<&SignalMask>,
+    ) -> Result<(), Error> {
         if self.woken() {
             return Ok(());
         }
-        let ready = poll(fds, timeout)?;
+        let ready = poll_masked(fds, timeout, mask)?;
         if let (Some(first), Some(event)) = (fds.first(), self.event.get())
             && first.revents() != 0
         {

@@ -1,10 +1,12 @@
-//! The system calls that neither std, socket2 nor polling wrap: eventfd, futex, ppoll, thread set-up;
+//! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, thread
+//! set-up;
 //! a process identity that notices a fork without a system call; the allocator; and the Kerberos library,
 //! loaded when needed.
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
 mod descriptor;
+mod epoll;
 mod eventfd;
 mod futex;
 mod gssapi;
@@ -15,10 +17,11 @@ mod receive;
 pub mod thread;
 
 pub use descriptor::adopt;
+pub use epoll::EpollSet;
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
 pub use gssapi::gssapi;
 pub use large::{LargeBlocks, MEMORY};
-pub use poll::{PollFd, poll};
+pub use poll::{PollFd, SignalMask, poll, poll_masked};
 pub use process::{PerProcess, process_id};
 pub use receive::receive_append;

@@ -22,16 +22,45 @@ impl PollFd {
     }
 }
 
+/// The signals that are blocked while a call waits.
+#[derive(Clone, Copy)]
+pub struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    /// The mask as C has it.
+    pub fn new(set: libc::sigset_t) -> SignalMask {
+        SignalMask(set)
+    }
+}
+
+impl std::fmt::Debug for SignalMask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SignalMask").finish_non_exhaustive()
+    }
+}
+
 /// Waits for any of `fds`; `None` waits for ever. Returns how many have something to say.
 pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize, Error> {
+    poll_masked(fds, timeout, None)
+}
+
+/// As [`poll`]; while it waits the thread's signal mask is `mask`, set and restored in one step with the
+/// wait.
+pub fn poll_masked(
+    fds: &mut [PollFd],
+    timeout: Option<Duration>,
+    mask: Option<&SignalMask>,
+) -> Result<usize, Error> {
     let limit = timeout.map(|t| libc::timespec {
         tv_sec: t.as_secs().min(i64::MAX as u64) as libc::time_t,
         tv_nsec: libc::c_long::from(t.subsec_nanos() as i32),
     });
     let limit_ptr = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: PollFd is a transparent pollfd; pointer and length come from one slice; the timespec lives.
+    let mask_ptr = mask.map_or(std::ptr::null(), |SignalMask(set)| std::ptr::from_ref(set));
+    // SAFETY: PollFd is a transparent pollfd; pointer and length come from one slice; the timespec and the
+    // mask live.
     let rc = unsafe {
-        libc::ppoll(fds.as_mut_ptr().cast(), fds.len() as libc::nfds_t, limit_ptr, std::ptr::null())
+        libc::ppoll(fds.as_mut_ptr().cast(), fds.len() as libc::nfds_t, limit_ptr, mask_ptr)
     };
     usize::try_from(rc).map_err(|_| std::io::Error::last_os_error().into())
 }

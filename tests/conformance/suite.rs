@@ -25,7 +25,6 @@ const SLOW: &[(&str, u64)] = &[
 const UNBUILDABLE: &[(&str, &str)] = &[
     ("test_pair_vmci", "needs VMware's vmci_sockets.h"),
     ("test_reqrep_vmci", "needs VMware's vmci_sockets.h"),
-    ("test_zmq_ppoll_signals", "needs zmq_ppoll, and without it passes or hangs by chance"),
 ];
 
 /// Port numbers written into the programs are named so in their common header.
