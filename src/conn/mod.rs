@@ -9,6 +9,7 @@
 mod accept;
 mod attempts;
 mod connection;
+mod datagram;
 mod outbound;
 mod session;
 mod shake;
@@ -28,6 +29,7 @@ use crate::sync::Mailbox;
 use crate::zmtp::handshake;
 
 pub use accept::listen;
+pub use datagram::{Opening, open as open_datagrams};
 pub use session::{Dialer, dial};
 pub use worker::{EndpointRef, Worker, Workers};
 

@@ -12,6 +12,7 @@ use socket2::SockAddr;
 
 use super::accept::Acceptor;
 use super::connection::Loss;
+use super::datagram::Mouth;
 use super::session::Session;
 use super::strangers::Strangers;
 use crate::base::Error;
@@ -30,6 +31,8 @@ pub(super) enum Command {
     Session(usize, Box<Session>),
     /// A new listener.
     Acceptor(usize, Box<Acceptor>),
+    /// A new datagram endpoint.
+    Mouth(usize, Box<Mouth>),
     /// A name was resolved.
     Resolved(usize, std::io::Result<Vec<SockAddr>>),
     /// The established stream of a session is over.
@@ -155,6 +158,7 @@ impl Workers {
 enum Source {
     Session(Box<Session>),
     Acceptor(Box<Acceptor>),
+    Mouth(Box<Mouth>),
 }
 
 /// What a session or listener may use while it is called.
@@ -211,6 +215,7 @@ impl Thread {
                 self.with_source(event.key, now, |source, context| match source {
                     Source::Session(session) => session.ready(event, context),
                     Source::Acceptor(acceptor) => acceptor.ready(context),
+                    Source::Mouth(mouth) => mouth.ready(event),
                 });
             }
             let now = Instant::now();
@@ -218,6 +223,7 @@ impl Thread {
                 self.with_source(key, now, |source, context| match source {
                     Source::Session(session) => session.timer(context),
                     Source::Acceptor(acceptor) => acceptor.timer(context),
+                    Source::Mouth(mouth) => mouth.timer(context.now),
                 });
             }
             self.look_after_watched(now);
@@ -269,7 +275,14 @@ impl Thread {
         let now = Instant::now();
         self.with_source(key, now, |source, context| match source {
             Source::Session(session) => call(session, context),
-            Source::Acceptor(_) => true,
+            Source::Acceptor(_) | Source::Mouth(_) => true,
+        });
+    }
+
+    fn with_mouth(&mut self, key: usize, call: impl FnOnce(&mut Mouth, &mut Context<'_>) -> bool) {
+        self.with_source(key, Instant::now(), |source, context| match source {
+            Source::Mouth(mouth) => call(mouth, context),
+            Source::Session(_) | Source::Acceptor(_) => true,
         });
     }
 
@@ -283,8 +296,12 @@ impl Thread {
                 self.sources.insert(key, Source::Acceptor(acceptor));
                 self.with_source(key, Instant::now(), |source, context| match source {
                     Source::Acceptor(acceptor) => acceptor.begin(context),
-                    Source::Session(_) => true,
+                    Source::Session(_) | Source::Mouth(_) => true,
                 });
+            }
+            Command::Mouth(key, mouth) => {
+                self.sources.insert(key, Source::Mouth(mouth));
+                self.with_mouth(key, |mouth, _| mouth.begin());
             }
             Command::Resolved(key, addresses) => {
                 self.with_session(key, |session, context| session.resolved(addresses, context));
@@ -321,6 +338,7 @@ impl Thread {
             }
             Command::Close(key, linger_ms) => {
                 self.with_session(key, |session, context| session.close(linger_ms, context));
+                self.with_mouth(key, |mouth, context| mouth.close(linger_ms, context));
                 if matches!(self.sources.get(&key), Some(Source::Acceptor(_)))
                     && let Some(Source::Acceptor(acceptor)) = self.sources.remove(&key)
                 {

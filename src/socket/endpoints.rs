@@ -12,7 +12,7 @@ use crate::hub::{Bound, Connecting};
 use crate::options::SocketType;
 use crate::pipe::{Counts, Identity, NewPipe, Pipe, PipeId, Target, inproc};
 use crate::sys;
-use crate::transport::{self, Direction, Scheme};
+use crate::transport::{self, Datagrams, Direction, Scheme};
 use crate::zmtp::handshake;
 use crate::zmtp::mechanism::crypto::{Password, Random, SecretKey};
 use crate::zmtp::mechanism::curve::Keys;
@@ -23,13 +23,15 @@ pub(super) struct Endpoint {
     pub(super) id: u64,
     /// The text that finds it again.
     text: String,
+    /// The text it was made with, where that finds it as well.
+    given: Option<String>,
     place: Place,
 }
 
 enum Place {
     /// A listener.
     Listening { place: EndpointRef, shared: Arc<Shared> },
-    /// A connecter.
+    /// A connecter, or a datagram endpoint.
     Dialing(EndpointRef),
     /// A name in the context.
     Bound,
@@ -55,9 +57,16 @@ impl Socket {
         let (scheme, rest) = core.parse(address, Direction::Bind)?;
         core.check_mechanism()?;
         let id = core.take_endpoint_id();
+        let mut given = None;
         let (place, resolved) = if scheme == Scheme::Inproc {
             core.bind_inproc(address, id)?;
             (Place::Bound, address.to_owned())
+        } else if scheme == Scheme::Udp {
+            given = Some(address.to_owned());
+            let datagrams = Datagrams::bind(rest, &core.options)?;
+            let resolved = datagrams.endpoint().to_owned();
+            let (place, _) = core.open_datagrams(datagrams, id)?;
+            (Place::Dialing(place), resolved)
         } else {
             let workers = core.environment.workers()?;
             let shared = core.shared(id);
@@ -65,7 +74,7 @@ impl Socket {
             (Place::Listening { place, shared }, resolved)
         };
         core.last_endpoint = resolved.clone().into_bytes();
-        core.endpoints.push(Endpoint { id, text: resolved, place });
+        core.endpoints.push(Endpoint { id, text: resolved, given, place });
         // Who waited for this name is a peer from now on, not only from the next call on.
         core.process();
         Ok(())
@@ -133,6 +142,8 @@ impl Core {
         self.check_mechanism()?;
         let pipe = if scheme == Scheme::Inproc {
             self.connect_inproc(address)
+        } else if scheme == Scheme::Udp {
+            Some(self.connect_datagrams(address, rest)?)
         } else {
             if self.connects_once() && self.endpoints.iter().any(|known| known.is_dialing(address))
             {
@@ -209,7 +220,7 @@ impl Core {
         if let Some(binder) = hub.connect(address, connecting) {
             self.pattern.identify(&mut self.pipes, pipe, &binder.routing_id);
         }
-        self.endpoints.push(Endpoint { id, text: address.to_owned(), place: Place::Joined });
+        self.add_endpoint(id, address, Place::Joined);
         Some(pipe)
     }
 
@@ -233,9 +244,32 @@ impl Core {
         });
         // Not before: what a fast peer says would find nobody to hear it.
         let place = dialer.start();
-        let text = address.to_owned();
-        self.endpoints.push(Endpoint { id, text, place: Place::Dialing(place) });
+        self.add_endpoint(id, address, Place::Dialing(place));
         Ok(pipe)
+    }
+
+    fn connect_datagrams(&mut self, address: &str, rest: &str) -> Result<PipeId, Error> {
+        let datagrams = Datagrams::connect(rest, &self.options)?;
+        let id = self.take_endpoint_id();
+        let (place, pipe) = self.open_datagrams(datagrams, id)?;
+        self.add_endpoint(id, address, Place::Dialing(place));
+        Ok(pipe)
+    }
+
+    /// Starts a datagram endpoint.
+    fn open_datagrams(
+        &mut self,
+        datagrams: Datagrams,
+        endpoint: u64,
+    ) -> Result<(EndpointRef, PipeId), Error> {
+        let workers = self.environment.workers()?;
+        let opening = conn::open_datagrams(&workers, self.shared(endpoint), datagrams)?;
+        let pipe = self.attach(opening.pipe(), None);
+        Ok((opening.start(), pipe))
+    }
+
+    fn add_endpoint(&mut self, id: u64, address: &str, place: Place) {
+        self.endpoints.push(Endpoint { id, text: address.to_owned(), given: None, place });
     }
 
     /// What the connections of a new endpoint share.
@@ -334,7 +368,9 @@ impl Core {
     /// Ends every endpoint of this text; false when there is none.
     fn end_all(&mut self, text: &str) -> bool {
         let (found, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.endpoints).into_iter().partition(|known| known.text == text);
+            std::mem::take(&mut self.endpoints).into_iter().partition(|known| {
+                known.text == text || known.given.as_deref().is_some_and(|given| given == text)
+            });
         self.endpoints = kept;
         for endpoint in &found {
             self.end_one(endpoint);

@@ -11,6 +11,7 @@ mod listen;
 mod socks;
 mod stream;
 mod tcp;
+mod udp;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use dial::{Dial, Proxy, StartError, Started, canonical, parse_connect};
 pub use listen::{AcceptError, Accepted, ListenError, Listener};
 pub use socks::{Progress, Socks, SocksError};
 pub use stream::Stream;
+pub use udp::Datagrams;
 
 use crate::base::Error;
 use crate::options::SocketType;
@@ -77,7 +79,7 @@ const SCHEMES: [(&str, Scheme, Support); 12] = [
     ("tcp", Scheme::Tcp, Support::Built),
     ("ipc", Scheme::Ipc, Support::Built),
     ("inproc", Scheme::Inproc, Support::Built),
-    ("udp", Scheme::Udp, Support::Planned),
+    ("udp", Scheme::Udp, Support::Built),
     ("tipc", Scheme::Tipc, Support::Planned),
     ("ws", Scheme::Ws, Support::Planned),
     ("wss", Scheme::Wss, Support::Planned),

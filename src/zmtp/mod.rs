@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod datagram;
 pub mod decoder;
 pub mod frame;
 pub mod greeting;
