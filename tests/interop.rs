@@ -1,20 +1,18 @@
 //! Conversations between two processes, one on our library and one on the genuine one (and both on ours): every
-//! pattern, over tcp and ipc, with either side binding.
+//! pattern, over tcp, ipc and ws, with either side binding.
 //!
 //! Each conversation is a pair of scripts for `ctest/interop/peer.c`, where the commands are described. In a script,
 //! `OPEN` and `SIDE` stand for "bind" or "connect" with one of two endpoints, according to who binds.
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::Scratch;
-use support::peer::{Peers, Side, words};
+use support::peer::{Peers, Side, free_port, words};
 
 /// Two scripts that fit each other.
 struct Conversation {
@@ -135,14 +133,19 @@ fn main() -> ExitCode {
         }
     };
     let mut trials = Vec::new();
-    for transport in ["tcp", "ipc"] {
+    for transport in TRANSPORTS {
         for (one, other) in PAIRS {
             for talk in CONVERSATIONS {
+                // A message is all there is to be seen of a WebSocket.
+                if talk.name == "stream" && transport.capability.is_some() {
+                    continue;
+                }
                 for first_binds in [true, false] {
                     let binder = if first_binds { "first" } else { "second" };
                     let name = format!(
-                        "{}::{transport}::{}_{}::{binder}_binds",
+                        "{}::{}::{}_{}::{binder}_binds",
                         talk.name,
+                        transport.scheme,
                         one.name(),
                         other.name()
                     );
@@ -155,7 +158,8 @@ fn main() -> ExitCode {
                 }
             }
             for talk in RESTARTS {
-                let name = format!("{}::{transport}::{}_{}", talk.name, one.name(), other.name());
+                let pair = format!("{}_{}", one.name(), other.name());
+                let name = format!("{}::{}::{pair}", talk.name, transport.scheme);
                 trials.push(trial(
                     name,
                     &peers,
@@ -168,11 +172,26 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// A way between two processes.
+struct Transport {
+    scheme: &'static str,
+    /// What zmq_has(3) has to affirm, where not every library has it.
+    capability: Option<&'static str>,
+    /// What each socket is told before anything else.
+    options: &'static [(i32, &'static str)],
+}
+
+const TRANSPORTS: [&Transport; 3] = [
+    &Transport { scheme: "tcp", capability: None, options: &[] },
+    &Transport { scheme: "ipc", capability: None, options: &[] },
+    &Transport { scheme: "ws", capability: Some("WS"), options: &[] },
+];
+
 fn trial(
     name: String,
     peers: &Arc<Peers>,
     run: impl FnOnce(&Bench) -> Result<(), String> + Send + 'static,
-    transport: &'static str,
+    transport: &'static Transport,
 ) -> Trial {
     let peers = Arc::clone(peers);
     let needs_genuine = name.contains("genuine");
@@ -181,6 +200,13 @@ fn trial(
             return Ok(Completion::ignored_with(
                 "no genuine libzmq.so.5 on this machine (Debian: libzmq5)",
             ));
+        }
+        if let Some(capability) = transport.capability.filter(|_| needs_genuine)
+            && !peers.has(Side::Genuine, capability).map_err(Failed::from)?
+        {
+            return Ok(Completion::ignored_with(format!(
+                "the genuine libzmq.so.5 of this machine has no {capability}; FERROZMQ_GENUINE names another"
+            )));
         }
         let bench = Bench::new(peers, transport).map_err(Failed::from)?;
         run(&bench).map_err(Failed::from)?;
@@ -194,13 +220,14 @@ struct Bench {
     folder: Scratch,
     open: String,
     side: String,
+    transport: &'static Transport,
 }
 
 impl Bench {
-    fn new(peers: Arc<Peers>, transport: &str) -> Result<Bench, String> {
+    fn new(peers: Arc<Peers>, transport: &'static Transport) -> Result<Bench, String> {
         let folder = Scratch::new("talk")?;
-        let [open, side] = endpoints(transport, folder.path())?;
-        Ok(Bench { peers, folder, open, side })
+        let [open, side] = endpoints(transport.scheme, folder.path())?;
+        Ok(Bench { peers, folder, open, side, transport })
     }
 
     fn converse(
@@ -242,7 +269,19 @@ impl Bench {
         let said = script
             .replace("OPEN", &format!("{verb} {}", self.open))
             .replace("SIDE", &format!("{verb} {}", self.side));
-        words(&said)
+        let mut script = Vec::new();
+        let mut rest = words(&said).into_iter();
+        while let Some(word) = rest.next() {
+            let opens = word == "socket";
+            script.push(word);
+            if opens {
+                script.extend(rest.next());
+                for (option, text) in self.transport.options {
+                    script.extend(["text".into(), option.to_string(), (*text).into()]);
+                }
+            }
+        }
+        script
     }
 }
 
@@ -251,22 +290,8 @@ fn endpoints(transport: &str, folder: &Path) -> Result<[String; 2], String> {
     if transport == "ipc" {
         return Ok(["a", "b"].map(|name| format!("ipc://{}/{name}", folder.display())));
     }
-    Ok([free_port()?, free_port()?].map(|port| format!("tcp://127.0.0.1:{port}")))
-}
-
-/// A port below those that the kernel gives to outgoing connections, each only once in this process: between this
-/// check and the binding nobody else is likely to take it.
-fn free_port() -> Result<u16, String> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = std::process::id() % 1_000 * 20; // a process for each test is possible
-    for _ in 0..1000 {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(10_000 + (base + step) % 20_000).map_err(|e| e.to_string())?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err("no free port".to_owned())
+    let path = if transport == "tcp" { "" } else { "/path" };
+    Ok([free_port()?, free_port()?].map(|port| format!("{transport}://127.0.0.1:{port}{path}")))
 }
 
 fn both(one: Result<(), String>, other: Result<(), String>) -> Result<(), String> {

@@ -23,6 +23,7 @@
  *   count COUNT   counted COUNT    many small messages, in order
  *   publish              socket 0 publishes a round of a, b and c for each "round" on socket 1, until "end" comes there
  *   await TOPICS         asks for rounds until exactly these topics come, and then five more times
+ *   has CAPABILITY       zmq_has affirms it
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -553,7 +554,10 @@ static void command (char *name)
         publish ();
     else if (!strcmp (name, "await"))
         await (word ());
-    else
+    else if (!strcmp (name, "has")) {
+        if (!zmq_has (word ()))
+            wrong ("it has not");
+    } else
         wrong ("no such command");
 }
 

@@ -60,13 +60,14 @@ pub(crate) fn feed(mut decoder: Decoder, wire: &[u8], cut: usize, limit: usize) 
                 Ok(Stop::Hungry) => break,
                 Err(Malformed::NoMemory) => panic!("ran out of memory for {} bytes", wire.len()),
                 Err(Malformed::TooLarge | Malformed::Refused(_)) => return (flatten(out), true),
+                Err(Malformed::Frame | Malformed::Closed) => panic!("a WebSocket's answer"),
             }
         }
         if rest.is_empty() {
             break;
         }
         let target = decoder.target(&mut scratch).expect("memory");
-        let most = FIRST_PIECE.max(2 * wire.len());
+        let most = FIRST_PIECE.max(17 * wire.len());
         assert!(target.capacity() <= most, "{} bytes reserved", target.capacity());
         let n = cut.min(rest.len()).min(target.capacity() - target.len());
         assert!(n > 0, "no room to read to");
@@ -85,6 +86,7 @@ fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
     for output in out {
         match output {
             Output::Part(msg) => flat.push((u8::from(msg.more()) * MORE, msg.data().to_vec())),
+            Output::Reply(_) => panic!("a WebSocket's answer"),
             Output::Command(msg) => flat.push((COMMAND, msg.data().to_vec())),
             Output::Frames { chunk, at, end, messages } => {
                 let mut rest = &chunk[at..end];

@@ -14,8 +14,8 @@ use crate::sys;
 use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
 
 /// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "vmci",
-/// "vsock", "WS", "WSS".
-const CAPABILITIES: [&CStr; 3] = [c"ipc", c"curve", c"draft"];
+/// "vsock", "WSS".
+const CAPABILITIES: [&CStr; 4] = [c"ipc", c"curve", c"draft", c"WS"];
 
 /// The errno of the calling thread.
 ///

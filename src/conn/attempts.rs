@@ -10,7 +10,6 @@ use super::session::{Kind, Phase, Session, fd_value, write_some};
 use super::worker::{Command, Context};
 use crate::base::constants as c;
 use crate::reactor::Interest;
-use crate::sys::receive_append;
 use crate::transport::{Dial, Progress, Stream};
 
 impl Session {
@@ -125,7 +124,7 @@ impl Session {
                 break Err(errno);
             }
             input.reserve(512);
-            match receive_append(&*stream, input) {
+            match stream.receive(input) {
                 Ok(0) => break Err(libc::EPIPE),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),

@@ -8,20 +8,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::Shared;
 use super::outbound::Encoding;
+use super::web::Web;
 use super::worker::{Command, Worker};
 use crate::base::Error;
 use crate::message::Msg;
 use crate::pipe::turn::Turn;
-use crate::pipe::wire::{Batch, Item, Wire};
+use crate::pipe::wire::{Batch, Item, SendQueue, Wire};
 use crate::pipe::{Driver, Pulled, Urgency};
 use crate::reactor::{Interest, Registration};
 use crate::sync::Lock;
-use crate::sys::{PerProcess, receive_append};
+use crate::sys::PerProcess;
 use crate::transport::Stream;
 use crate::zmtp::Protocol;
 use crate::zmtp::command::{self, Command as Zmtp};
 use crate::zmtp::decoder::{Decoder, Framing, Malformed, Output, Stop};
 use crate::zmtp::mechanism::{Framer, Sealer};
+use crate::zmtp::zws::Link;
 
 /// How much the I/O thread reads from one connection before it looks at the others.
 const ROUNDS: usize = 4;
@@ -51,7 +53,8 @@ impl From<Malformed> for Loss {
     fn from(malformed: Malformed) -> Loss {
         match malformed {
             Malformed::Refused(code) => Loss::Refused(code),
-            Malformed::TooLarge | Malformed::NoMemory => Loss::Protocol,
+            Malformed::TooLarge | Malformed::NoMemory | Malformed::Frame => Loss::Protocol,
+            Malformed::Closed => Loss::Broken(libc::EPIPE),
         }
     }
 }
@@ -68,28 +71,44 @@ impl Codec {
         Codec { decoder: Decoder::new(Framing::Raw { piece }, max_size), encoding: Encoding::Raw }
     }
 
-    /// Frames of a dialect, wrapped as the mechanism has it. `early` came with the handshake's last bytes.
-    pub(super) fn zmtp(protocol: Protocol, framer: Framer, max_size: i64, early: &[u8]) -> Codec {
+    /// Frames of a dialect, wrapped as the mechanism has it, and in WebSocket frames where the connection is
+    /// one. `early` came with the handshake's last bytes.
+    pub(super) fn zmtp(
+        protocol: Protocol,
+        framer: Framer,
+        link: Option<Link>,
+        max_size: i64,
+        early: &[u8],
+    ) -> Codec {
         let framing = Framing::Zmtp { protocol, single: protocol.has_v1_frames() };
         let mut decoder = Decoder::new(framing, max_size);
         decoder.preload(early);
-        let encoding = match framer {
-            Framer::Plain => Encoding::Zmtp(protocol),
+        let sealer = match framer {
+            Framer::Plain => None,
             Framer::Curve(traffic) => {
                 decoder.decrypt(traffic.opener);
-                Encoding::Sealed(protocol, Arc::new(Lock::new(Sealer::Curve(traffic.sealer))))
+                Some(Sealer::Curve(traffic.sealer))
             }
             Framer::Gssapi(traffic) => {
                 decoder.decrypt(traffic.opener);
-                Encoding::Sealed(protocol, Arc::new(Lock::new(Sealer::Gssapi(traffic.sealer))))
+                Some(Sealer::Gssapi(traffic.sealer))
+            }
+        };
+        let encoding = match (link, sealer) {
+            (None, None) => Encoding::Zmtp(protocol),
+            (None, Some(sealer)) => Encoding::Sealed(protocol, Arc::new(Lock::new(sealer))),
+            (Some(link), sealer) => {
+                let (wrapper, unwrapper) = link.split(max_size);
+                decoder.unwrap(unwrapper);
+                Encoding::Web(Arc::new(Lock::new(Web::new(protocol, wrapper, sealer))))
             }
         };
         Codec { decoder, encoding }
     }
 
-    /// Whether traffic came with the handshake's last bytes.
+    /// Whether traffic may have come with the handshake's last bytes.
     pub(super) fn has_input(&self) -> bool {
-        self.decoder.has_input()
+        self.decoder.has_input() || matches!(self.encoding, Encoding::Web(_))
     }
 
     /// A whole message of one part as the peer is to get it.
@@ -260,7 +279,7 @@ impl Connection {
             let Some(decoder) = &mut reader.decoder else { break None };
             let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
             let space = target.capacity() - target.len();
-            match receive_append(&*stream, target) {
+            match stream.receive(target) {
                 Ok(0) => break Some(Loss::Broken(libc::EPIPE)),
                 Ok(got) => {
                     self.heard.store(true, Ordering::Relaxed);
@@ -315,7 +334,7 @@ impl Connection {
         let decoded = decoder.decode(self.wire.room(), &mut outputs);
         // Complete messages at the end of `held`, so far.
         let (mut complete, mut messages) = (0, 0);
-        let (mut answers, mut asked) = (Vec::new(), false);
+        let (mut answers, mut replies, mut asked) = (Vec::new(), Vec::new(), false);
         for output in outputs.drain(..) {
             match output {
                 Output::Frames { chunk, at, end, messages: ended } => {
@@ -341,6 +360,7 @@ impl Connection {
                         asked = true;
                     }
                 }
+                Output::Reply(mut reply) => replies.append(&mut reply),
             }
         }
         reader.outputs = outputs;
@@ -360,6 +380,9 @@ impl Connection {
         if !answers.is_empty() {
             self.send_heartbeat(answers);
         }
+        if !replies.is_empty() {
+            self.send_unless_unread(|queue| queue.push_opaque(replies));
+        }
         // Commands pass at the mark, but the messages they become count.
         if asked && decoded == Ok(Stop::Hungry) && self.wire.room() == 0 {
             return Ok(Stop::Full);
@@ -369,11 +392,15 @@ impl Connection {
 
     /// Sends a PING or PONGs, unless the peer does not read.
     pub(super) fn send_heartbeat(&self, frames: Vec<u8>) {
+        self.send_unless_unread(|queue| queue.push_raw(frames));
+    }
+
+    fn send_unless_unread(&self, push: impl FnOnce(&mut SendQueue)) {
         let mut queue = self.wire.send.lock();
         if queue.link.blocked && queue.bytes >= MOST_UNREAD {
             return;
         }
-        queue.push_raw(frames);
+        push(&mut queue);
         drop(queue);
         self.flush(Urgency::Now);
     }

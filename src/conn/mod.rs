@@ -15,6 +15,7 @@ mod session;
 mod shake;
 mod strangers;
 mod traffic;
+mod web;
 mod worker;
 mod zap;
 

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Loss};
+use super::web::Web;
 use super::worker::Command;
 use crate::base::Error;
 use crate::message::{Msg, frame};
@@ -33,10 +34,12 @@ const STALE_NS: u64 = 30_000;
 const FULL_BYTES: usize = 64 * 1024;
 /// Guard rounds without anything to do until the guard is lifted.
 const QUIET_ROUNDS: u8 = 10;
+/// Payloads from this size are written from where they are.
+pub(super) const BY_REFERENCE: usize = 8 * 1024;
 /// Pieces per system call.
 const PIECES: usize = 64;
 /// Encoded at a time.
-const ENOUGH: usize = 64 * 1024;
+pub(super) const ENOUGH: usize = 64 * 1024;
 
 /// How messages become bytes on one connection.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub(super) enum Encoding {
     Zmtp(Protocol),
     /// The same, each encrypted. The lock is never waited for: only who writes encrypts.
     Sealed(Protocol, Arc<Lock<Sealer>>),
+    /// Either, wrapped in WebSocket frames. As for the lock.
+    Web(Arc<Lock<Web>>),
     /// The bodies alone.
     Raw,
 }
@@ -59,7 +64,9 @@ impl Encoding {
     fn encodes(&self, segment: &Segment) -> bool {
         match segment {
             Segment::Message(_) => true,
-            Segment::Frames { opaque, .. } => !opaque && matches!(self, Encoding::Sealed(..)),
+            Segment::Frames { opaque, .. } => {
+                !opaque && matches!(self, Encoding::Sealed(..) | Encoding::Web(_))
+            }
             Segment::Payload(_) => matches!(self, Encoding::Sealed(..)),
         }
     }
@@ -70,6 +77,7 @@ impl Encoding {
         match self {
             Encoding::Zmtp(protocol) => protocol.push(&mut bytes, 0, body),
             Encoding::Sealed(_, sealer) => sealer.lock().seal(0, body, &mut bytes)?,
+            Encoding::Web(web) => web.lock().push(0, body, &mut bytes)?,
             Encoding::Raw => bytes.extend_from_slice(body),
         }
         Ok(bytes)
@@ -85,7 +93,8 @@ impl Encoding {
             Encoding::Sealed(protocol, sealer) => {
                 seal(*protocol, &mut sealer.lock(), segments, spare)
             }
-            _ => {
+            Encoding::Web(web) => web.lock().encode(segments, spare).map_err(failed),
+            Encoding::Zmtp(_) | Encoding::Raw => {
                 self.encode_open(segments);
                 Ok(())
             }
@@ -94,7 +103,6 @@ impl Encoding {
 
     /// Encodes the messages at the front of `segments`; a large payload stays where it is.
     fn encode_open(&self, segments: &mut VecDeque<Segment>) {
-        const BY_REFERENCE: usize = 8 * 1024;
         let (mut bytes, mut messages, mut open) = (Vec::new(), 0, false);
         let mut payload = None;
         while let Some(Segment::Message(_)) = segments.front() {
@@ -136,7 +144,6 @@ fn seal(
     segments: &mut VecDeque<Segment>,
     spare: &mut Vec<u8>,
 ) -> Result<(), io::Error> {
-    let failed = |error: Error| io::Error::from_raw_os_error(error.errno());
     let mut bytes = std::mem::take(spare);
     bytes.clear();
     let (mut messages, mut open) = (0, false);
@@ -167,6 +174,10 @@ fn seal(
     Ok(())
 }
 
+fn failed(error: Error) -> io::Error {
+    io::Error::from_raw_os_error(error.errno())
+}
+
 /// Encrypts whole frames of ZMTP 3.x, one by one.
 fn seal_frames(sealer: &mut Sealer, mut frames: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     while let Some(header) = frame::parse(frames) {
@@ -180,7 +191,7 @@ fn seal_frames(sealer: &mut Sealer, mut frames: &[u8], out: &mut Vec<u8>) -> Res
 
 /// A subscription, by its first byte; anything else is the body of a command, which old peers do not
 /// understand and never get.
-fn push_command(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
+pub(super) fn push_command(bytes: &mut Vec<u8>, protocol: Protocol, msg: &Msg) {
     match msg.data().split_first() {
         Some((first @ (0 | 1), topic)) => {
             command::push_subscription(bytes, protocol, *first == 1, topic);

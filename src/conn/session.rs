@@ -20,6 +20,7 @@ use crate::reactor::{Interest, Ready};
 use crate::transport::{Dial, Socks, Stream};
 use crate::zmtp::handshake::Handshake;
 use crate::zmtp::heartbeat::Heartbeat;
+use crate::zmtp::zws::Link;
 
 /// One connection's life.
 pub(super) struct Session {
@@ -75,6 +76,8 @@ pub(super) enum Phase {
 pub(super) struct Handshaking {
     pub(super) stream: Arc<Stream>,
     pub(super) handshake: Handshake,
+    /// What its frames are wrapped in, on a WebSocket connection.
+    pub(super) link: Option<Box<Link>>,
     pub(super) output: Vec<u8>,
     /// What came before the handshake began.
     pub(super) input: Vec<u8>,

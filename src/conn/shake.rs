@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::session::{Handshaking, Kind, Phase, Session, fd_value, part, write_some};
 use super::worker::{Command, Context};
 use super::zap::Asking;
+use crate::base::Error;
 use crate::base::constants as c;
 use crate::message::Msg;
 use crate::reactor::Interest;
-use crate::sys::receive_append;
 use crate::transport::Stream;
-use crate::zmtp::handshake::{Failure, Handshake, HandshakeError, Peer, Status};
+use crate::zmtp::handshake::{Config, Failure, Handshake, HandshakeError, Peer, Status};
 use crate::zmtp::mechanism::zap::{ZapAnswer, ZapRequest};
+use crate::zmtp::zws::{Broken, Link, Role};
 
 /// Reads per turn: however much a peer has to say, others wait.
 const MOST_READS: u32 = 16;
@@ -32,8 +33,9 @@ impl Session {
         let Some(config) = self.shared.handshake.clone() else {
             return self.open_raw(stream, context);
         };
-        let mut handshake = match Handshake::new(config) {
-            Ok(handshake) => handshake,
+        let mut output = Vec::new();
+        let (handshake, link) = match self.prepare(config, &stream, &mut output) {
+            Ok(prepared) => prepared,
             Err(error) => {
                 let errno = error.errno() as u64;
                 self.tell(c::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, errno, Some(&stream));
@@ -41,8 +43,6 @@ impl Session {
                 return self.after_loss(true, context);
             }
         };
-        let mut output = Vec::new();
-        handshake.start(&mut output);
         let limit = u64::try_from(self.shared.options.handshake_ivl_ms).unwrap_or(0);
         let deadline = (limit > 0).then(|| context.now + Duration::from_millis(limit));
         if let Some(deadline) = deadline {
@@ -56,6 +56,7 @@ impl Session {
         self.phase = Phase::Handshaking(Box::new(Handshaking {
             stream,
             handshake,
+            link,
             output,
             input: early,
             deadline,
@@ -63,6 +64,30 @@ impl Session {
             asking: None,
         }));
         self.talk_handshake(context)
+    }
+
+    /// The handshake, and what it is wrapped in on a WebSocket connection, with what is said first.
+    fn prepare(
+        &self,
+        config: Arc<Config>,
+        stream: &Stream,
+        output: &mut Vec<u8>,
+    ) -> Result<(Handshake, Option<Box<Link>>), Error> {
+        let role = match &self.kind {
+            Kind::Accepted { .. } => stream.is_web().then_some(Role::Server),
+            Kind::Dialing(dialing) => {
+                dialing.dial.request().map(|(host, path)| Role::Client { host, path })
+            }
+        };
+        let link = match &role {
+            Some(role) => Some(Box::new(Link::new(&config, role, output)?)),
+            None => None,
+        };
+        let mut handshake = Handshake::new(config)?;
+        if link.is_none() {
+            handshake.start(output);
+        }
+        Ok((handshake, link))
     }
 
     pub(super) fn talk_handshake(&mut self, context: &mut Context<'_>) -> bool {
@@ -83,7 +108,7 @@ impl Session {
             state.asking = None;
             let frames: Vec<&[u8]> = frames.iter().map(Msg::data).collect();
             let answer = ZapAnswer::Reply(&frames);
-            match state.handshake.zap_reply(answer, &mut state.output) {
+            match state.say(|handshake, out| handshake.zap_reply(answer, out)) {
                 Ok(Status::Done(peer)) => Outcome::Done(peer, state.handshake.take_rest()),
                 Ok(_) => session.exchange(state, context),
                 Err(error) => Outcome::Refused(error),
@@ -108,12 +133,15 @@ impl Session {
         let stream = state.stream.clone();
         match outcome {
             Outcome::Waits => {
-                let write = !state.output.is_empty();
+                let write = stream.wants_room(!state.output.is_empty());
                 self.watch(&stream, Interest { read: true, write });
                 self.phase = Phase::Handshaking(state);
                 true
             }
-            Outcome::Done(peer, early) => self.open(stream, *peer, &early, state.output, context),
+            Outcome::Done(peer, early) => {
+                let Handshaking { link, output, .. } = *state;
+                self.open(stream, *peer, link.map(|link| *link), &early, output, context)
+            }
             Outcome::Refused(error) => {
                 let _undeliverable = write_some(&stream, &mut state.output);
                 if !self.handshake_failed(&stream, error) {
@@ -144,6 +172,11 @@ impl Session {
         let stream = state.stream.clone();
         let mut input = std::mem::take(&mut state.input);
         let (mut reads, mut dry) = (0, false);
+        match stream.secure() {
+            Ok(true) => {}
+            Ok(false) => return Outcome::Waits,
+            Err(error) => return Outcome::Lost(error.raw_os_error().unwrap_or(libc::EPROTO)),
+        }
         loop {
             // A peer that does not read is found by the time limit.
             if let Err(errno) = write_some(&stream, &mut state.output) {
@@ -156,7 +189,7 @@ impl Session {
                 reads += 1;
                 input.reserve(4096);
                 let room = input.capacity();
-                match receive_append(&*stream, &mut input) {
+                match stream.receive(&mut input) {
                     Ok(0) => return Outcome::Lost(libc::EPIPE),
                     // With room to spare it was everything there is for now.
                     Ok(got) => dry = got < room,
@@ -170,46 +203,69 @@ impl Session {
             if !state.failed {
                 match self.advance(state, &input, context) {
                     Ok(None) => {}
-                    Ok(Some((peer, used))) => {
-                        return Outcome::Done(peer, input.split_off(used));
-                    }
-                    Err(error) => return Outcome::Refused(error),
+                    Ok(Some((peer, early))) => return Outcome::Done(peer, early),
+                    Err(end) => return end,
                 }
             }
             input.clear();
         }
     }
 
-    /// Gives the handshake its input, answering what it asks for. Done: the peer, and how many bytes it
-    /// took.
+    /// Gives the handshake its input, answering what it asks for. Done: the peer, and what it did not take.
     fn advance(
         &self,
         state: &mut Handshaking,
         input: &[u8],
         context: &mut Context<'_>,
-    ) -> Result<Option<(Box<Peer>, usize)>, HandshakeError> {
+    ) -> Result<Option<(Box<Peer>, Vec<u8>)>, Outcome> {
+        let mut unwrapped = Vec::new();
+        let mut agreed = None;
+        if let Some(link) = &mut state.link {
+            agreed = link
+                .input(input, &mut unwrapped, &mut state.output)
+                .map_err(|_| Outcome::Refused(no_websocket()))?;
+        }
+        let input = if state.link.is_some() { &unwrapped } else { input };
+        let mut next = match agreed {
+            Some(kind) => Some(state.say(|handshake, out| handshake.start_upgraded(kind, out))?),
+            None => None,
+        };
         let mut used = 0;
         loop {
             let rest = input.get(used..).unwrap_or_default();
-            let step = state.handshake.input(rest, context.now, &mut state.output)?;
-            used += step.consumed;
-            let status = match step.status {
+            let (consumed, status) = match next.take() {
+                Some(status) => (0, status),
+                None => {
+                    let now = context.now;
+                    let step = state.say(|handshake, out| handshake.input(rest, now, out))?;
+                    (step.consumed, step.status)
+                }
+            };
+            used += consumed;
+            let status = match status {
                 Status::Zap(request) => {
                     state.asking = self.ask(&request, &state.stream, context);
                     match &state.asking {
                         Some(_) => Status::NeedMore,
-                        None => {
-                            state.handshake.zap_reply(ZapAnswer::NoHandler, &mut state.output)?
-                        }
+                        None => state
+                            .say(|handshake, out| handshake.zap_reply(ZapAnswer::NoHandler, out))?,
                     }
                 }
                 status => status,
             };
             match status {
-                Status::Done(peer) => return Ok(Some((peer, used))),
-                _ if used < input.len() && step.consumed > 0 => {}
-                _ => return Ok(None),
+                Status::Done(peer) => {
+                    let early = input.get(used..).unwrap_or_default().to_vec();
+                    return Ok(Some((peer, early)));
+                }
+                _ if used < input.len() && (consumed > 0 || agreed.take().is_some()) => {}
+                _ => break,
             }
+        }
+        match state.link.as_ref().and_then(|link| link.ending()) {
+            None => Ok(None),
+            Some(Broken::Closed) => Err(Outcome::Lost(libc::EPIPE)),
+            Some(Broken::Violation) => Err(Outcome::Refused(no_websocket())),
         }
     }
 
@@ -262,6 +318,29 @@ impl Session {
     }
 }
 
+impl Handshaking {
+    /// Lets the handshake speak, wrapped where the connection wants that.
+    fn say<T>(
+        &mut self,
+        speak: impl FnOnce(&mut Handshake, &mut Vec<u8>) -> Result<T, HandshakeError>,
+    ) -> Result<T, HandshakeError> {
+        let Some(link) = &mut self.link else {
+            return speak(&mut self.handshake, &mut self.output);
+        };
+        let mut frames = Vec::new();
+        let said = speak(&mut self.handshake, &mut frames);
+        match link.wrap(&frames, &mut self.output) {
+            Ok(()) => said,
+            Err(error) => Err(Failure::NoDetail(error.errno()).into()),
+        }
+    }
+}
+
+/// The peer does not keep to WebSocket, or knows no sub-protocol of ours.
+fn no_websocket() -> HandshakeError {
+    Failure::Protocol(c::ZMQ_PROTOCOL_ERROR_WS_UNSPECIFIED as u32).into()
+}
+
 /// What a stretch of a handshake came to.
 enum Outcome {
     /// More is needed, from the peer or from the handler.
@@ -271,4 +350,10 @@ enum Outcome {
     Refused(HandshakeError),
     /// The stream ended, with this errno.
     Lost(i32),
+}
+
+impl From<HandshakeError> for Outcome {
+    fn from(error: HandshakeError) -> Outcome {
+        Outcome::Refused(error)
+    }
 }

@@ -16,6 +16,7 @@ use crate::transport::Stream;
 use crate::zmtp::command;
 use crate::zmtp::handshake::Peer;
 use crate::zmtp::heartbeat::{Action, Heartbeat};
+use crate::zmtp::zws::Link;
 
 /// Heartbeats are looked at this often at least, while any are due.
 const FARTHEST_LOOK: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ impl Session {
         &mut self,
         stream: Arc<Stream>,
         peer: Peer,
+        link: Option<Link>,
         early: &[u8],
         unsent: Vec<u8>,
         context: &mut Context<'_>,
@@ -36,12 +38,13 @@ impl Session {
             routing_id: peer.routing_id,
         };
         let max_size = self.shared.options.maxmsgsize;
-        let mut codec = Codec::zmtp(protocol, peer.framer, max_size, early);
+        let beats = protocol.has_commands() || link.is_some();
+        let mut codec = Codec::zmtp(protocol, peer.framer, link, max_size, early);
         if peer.name_follows {
             codec.skip_name();
         }
         let mut heartbeat = None;
-        if protocol.has_commands() {
+        if beats {
             let o = &self.shared.options;
             let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
             let mut beats = Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms);

@@ -187,6 +187,13 @@ impl SendQueue {
         }
     }
 
+    /// Appends bytes to be sent as they are, whatever the encoding.
+    pub fn push_opaque(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        let back = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
+        self.segments.push_back(back);
+    }
+
     /// Puts bytes in front of everything, to be sent as they are: what the handshake still has to say.
     pub fn push_raw_front(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();

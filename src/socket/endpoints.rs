@@ -117,7 +117,7 @@ impl Socket {
         if core.end_all(address) {
             return Ok(());
         }
-        if scheme == Scheme::Tcp {
+        if matches!(scheme, Scheme::Tcp | Scheme::Ws | Scheme::Wss) {
             for candidate in transport::canonical(scheme, rest, &core.options) {
                 if core.end_all(&candidate) {
                     return Ok(());
@@ -140,6 +140,7 @@ impl Core {
         self.process();
         let (scheme, rest) = self.parse(address, Direction::Connect)?;
         self.check_mechanism()?;
+        let address = &*transport::full_text(scheme, rest);
         let pipe = if scheme == Scheme::Inproc {
             self.connect_inproc(address)
         } else if scheme == Scheme::Udp {
@@ -159,6 +160,9 @@ impl Core {
         let (protocol, rest) = endpoint::split(address)?;
         let scheme = transport::scheme_of(protocol)?;
         transport::check(scheme, self.options.socket_type, way)?;
+        if self.pattern.is_raw() && matches!(scheme, Scheme::Ws | Scheme::Wss) {
+            return Err(Error::NoCompatProto);
+        }
         Ok((scheme, rest))
     }
 

@@ -109,9 +109,14 @@ pub(super) fn strip_brackets(host: &str) -> &str {
 
 /// `tcp://ip:port`, with brackets around IPv6.
 pub(super) fn endpoint_text(address: &SocketAddr) -> String {
+    format!("tcp://{}", authority(address))
+}
+
+/// `ip:port`, with brackets around IPv6.
+pub(super) fn authority(address: &SocketAddr) -> String {
     match address {
-        SocketAddr::V4(v4) => format!("tcp://{}:{}", v4.ip(), v4.port()),
-        SocketAddr::V6(v6) => format!("tcp://[{}]:{}", ip_text(address), v6.port()),
+        SocketAddr::V4(v4) => format!("{}:{}", v4.ip(), v4.port()),
+        SocketAddr::V6(v6) => format!("[{}]:{}", ip_text(address), v6.port()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::address::{self, Names, os_error};
 use super::socks::Socks;
 use super::stream::Stream;
 use super::tcp::{self, Tuning};
-use super::{Scheme, ipc};
+use super::{Scheme, ipc, ws};
 use crate::base::Error;
 use crate::options::Options;
 
@@ -32,6 +32,15 @@ pub enum Dial {
     /// A path, or `@` and an abstract name.
     Ipc {
         /// The text after `ipc://`.
+        path: String,
+    },
+    /// `HOST:PORT/PATH` of WebSocket.
+    Ws {
+        /// Host as typed, with its brackets.
+        host: String,
+        /// Port.
+        port: u16,
+        /// From its slash on.
         path: String,
     },
 }
@@ -66,7 +75,7 @@ pub struct StartError {
     pub opened_fd: Option<RawFd>,
 }
 
-/// Checks the text after `://` without resolving anything.
+/// Checks the text after `://`, resolving nothing but the hosts of WebSocket, which may block.
 pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Dial, Error> {
     match scheme {
         Scheme::Tcp => {
@@ -82,6 +91,13 @@ pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Di
             ipc::socket_address(text)?;
             Ok(Dial::Ipc { path: text.to_owned() })
         }
+        Scheme::Ws => {
+            let (host, port, path) = ws::parse_connect(text)?;
+            let dial = Dial::Ws { host: host.to_owned(), port, path: path.to_owned() };
+            // Here a name nobody knows is the caller's mistake, and not something to wait for.
+            dial.resolve(options).map_err(|_| Error::Invalid)?;
+            Ok(dial)
+        }
         _ => Err(Error::NotSupported),
     }
 }
@@ -91,7 +107,7 @@ pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Di
 ///
 /// Names are resolved, which may block: try the text itself before calling this.
 pub fn canonical(scheme: Scheme, text: &str, options: &Options) -> Vec<String> {
-    let mut candidates = vec![format!("{}://{text}", scheme.text())];
+    let mut candidates = vec![full_text(scheme, text)];
     if scheme != Scheme::Tcp {
         return candidates;
     }
@@ -108,6 +124,14 @@ pub fn canonical(scheme: Scheme, text: &str, options: &Options) -> Vec<String> {
     candidates.extend(local.ok().as_ref().map(address::endpoint_text));
     candidates.dedup();
     candidates
+}
+
+/// The endpoint that `text` stands for, with everything in it that may be left out.
+pub fn full_text(scheme: Scheme, text: &str) -> String {
+    match scheme {
+        Scheme::Ws | Scheme::Wss => format!("{}://{}", scheme.text(), ws::with_path(text)),
+        _ => format!("{}://{text}", scheme.text()),
+    }
 }
 
 impl Dial {
@@ -148,9 +172,10 @@ impl Dial {
         let socket = opened.map_err(|error| StartError { error, opened_fd: None })?;
         match self.attempt(&socket, address, remote.as_ref(), options) {
             Ok(pending) => Ok(Started {
-                stream: match remote {
-                    Some(_) => Stream::Tcp(TcpStream::from(socket)),
-                    None => Stream::Ipc(UnixStream::from(OwnedFd::from(socket))),
+                stream: match self {
+                    Dial::Tcp { .. } => Stream::Tcp(TcpStream::from(socket)),
+                    Dial::Ipc { .. } => Stream::Ipc(UnixStream::from(OwnedFd::from(socket))),
+                    Dial::Ws { .. } => Stream::Ws(TcpStream::from(socket)),
                 },
                 pending,
             }),
@@ -163,7 +188,7 @@ impl Dial {
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        if stream.is_tcp() {
+        if stream.tcp().is_some() {
             self.tune(&stream.socket(), options);
         }
         Ok(())
@@ -192,7 +217,18 @@ impl Dial {
 
     /// Whether CONNECT_TIMEOUT limits an attempt.
     pub fn has_connect_timeout(&self) -> bool {
-        matches!(self, Dial::Tcp { proxy: None, .. })
+        matches!(self, Dial::Tcp { proxy: None, .. } | Dial::Ws { .. })
+    }
+
+    /// Host and path to ask for where the connection is to become a WebSocket. The port is told as well
+    /// unless it is the scheme's own (RFC 6455, section 4.1).
+    pub fn request(&self) -> Option<(String, String)> {
+        const USUAL: u16 = 80;
+        match self {
+            Dial::Ws { host, port: USUAL, path } => Some((host.clone(), path.clone())),
+            Dial::Ws { host, port, path } => Some((format!("{host}:{port}"), path.clone())),
+            Dial::Tcp { .. } | Dial::Ipc { .. } => None,
+        }
     }
 
     /// Host and port to open a connection to.
@@ -203,7 +239,7 @@ impl Dial {
                     .map_err(|error| os_error(error.errno()))?;
                 Ok((host, port))
             }
-            Dial::Tcp { host, port, .. } => Ok((host, *port)),
+            Dial::Tcp { host, port, .. } | Dial::Ws { host, port, .. } => Ok((host, *port)),
             Dial::Ipc { .. } => Err(os_error(libc::EAFNOSUPPORT)),
         }
     }
@@ -240,9 +276,12 @@ impl Dial {
     }
 
     fn tune(&self, socket: &SockRef<'_>, options: &Options) {
-        let tuning = Tuning::of(options);
+        let tuning = match self {
+            Dial::Ws { .. } => Tuning::of(options).without_keepalive(),
+            Dial::Tcp { .. } | Dial::Ipc { .. } => Tuning::of(options),
+        };
         tuning.apply_connected(socket);
-        if matches!(self, Dial::Tcp { proxy: None, .. }) {
+        if !matches!(self, Dial::Tcp { proxy: Some(_), .. }) {
             tuning.limit_retransmit(socket);
         }
     }
@@ -267,41 +306,36 @@ impl Proxy {
 impl Stream {
     /// Our end as monitors show it: `tcp://ip:port`, or `ipc://` and the path if there is one.
     pub fn local_name(&self) -> String {
-        name(self.socket().local_addr())
+        self.name(self.socket().local_addr())
     }
 
     /// The peer's end as monitors show it; empty when it is already gone.
     pub fn peer_name(&self) -> String {
-        name(self.socket().peer_addr())
+        self.name(self.socket().peer_addr())
+    }
+
+    fn name(&self, address: io::Result<SockAddr>) -> String {
+        match address {
+            Ok(address) => match address.as_socket() {
+                Some(ip) => format!("{}://{}", self.scheme().text(), address::authority(&ip)),
+                None => ipc::endpoint_text(&address),
+            },
+            Err(_) => String::new(),
+        }
     }
 
     /// The `Peer-Address` of messages: numeric IP without port, or `localhost:UID:GID:PID`.
     pub fn peer_address(&self) -> Option<String> {
         match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok().as_ref().map(address::ip_text),
             Stream::Ipc(stream) => ipc::peer_address(stream),
+            _ => self.tcp()?.peer_addr().ok().as_ref().map(address::ip_text),
         }
     }
 
     /// Whether the kernel has joined a TCP connection to itself, which happens when a connect to
     /// a free local port picks that very port as its own.
     pub fn is_self_connection(&self) -> bool {
-        match self {
-            Stream::Tcp(stream) => match (stream.local_addr(), stream.peer_addr()) {
-                (Ok(local), Ok(peer)) => local == peer,
-                _ => false,
-            },
-            Stream::Ipc(_) => false,
-        }
-    }
-}
-
-fn name(address: io::Result<SockAddr>) -> String {
-    match address {
-        Ok(address) => match address.as_socket() {
-            Some(ip) => address::endpoint_text(&ip),
-            None => ipc::endpoint_text(&address),
-        },
-        Err(_) => String::new(),
+        let ends = self.tcp().map(|stream| (stream.local_addr(), stream.peer_addr()));
+        matches!(ends, Some((Ok(local), Ok(peer))) if local == peer)
     }
 }

@@ -13,6 +13,7 @@ use super::address::{self, Names};
 use super::ipc::{self, WildcardPath};
 use super::stream::Stream;
 use super::tcp::{self, Tuning};
+use super::ws;
 use crate::base::Error;
 use crate::options::{AddressFilter, Options};
 
@@ -29,6 +30,7 @@ pub struct Listener {
 enum Kind {
     Tcp { tuning: Tuning, filters: Vec<AddressFilter> },
     Ipc { filters: ipc::Filters, wildcard: Option<WildcardPath> },
+    Ws { tuning: Tuning, filters: Vec<AddressFilter>, path: String },
 }
 
 /// Why a listener could not start.
@@ -84,6 +86,7 @@ impl Listener {
         match scheme {
             Scheme::Tcp => Self::listen_tcp(address, options),
             Scheme::Ipc => Self::listen_ipc(address, options),
+            Scheme::Ws => Self::listen_ws(scheme, address, options),
             _ => Err(ListenError::before_open(Error::NotSupported)),
         }
     }
@@ -96,8 +99,15 @@ impl Listener {
             Err(error) => return Err(error.into()),
         };
         match &self.kind {
-            Kind::Tcp { tuning, filters } => accept_tcp(socket, &peer, tuning, filters).map(Some),
+            Kind::Tcp { tuning, filters } => {
+                let (stream, peer) = accept_tcp(socket, &peer, tuning, filters)?;
+                Ok(Some(Accepted::over_tcp(Stream::Tcp(stream), peer, "")))
+            }
             Kind::Ipc { filters, .. } => accept_ipc(socket, &peer, filters).map(Some),
+            Kind::Ws { tuning, filters, path } => {
+                let (stream, peer) = accept_tcp(socket, &peer, tuning, filters)?;
+                Ok(Some(Accepted::over_tcp(Stream::Ws(stream), peer, path)))
+            }
         }
     }
 
@@ -126,9 +136,34 @@ impl Listener {
         if options.use_fd >= 0 {
             return Self::adopt(options.use_fd, kind);
         }
+        Self::open_tcp(text, Names::WithDns, kind, options)
+    }
+
+    fn listen_ws(scheme: Scheme, text: &str, options: &Options) -> Result<Listener, ListenError> {
+        let (address, path) = ws::parse_bind(text).map_err(ListenError::before_open)?;
+        let kind = Kind::Ws {
+            tuning: Tuning::of(options).without_keepalive(),
+            filters: options.tcp_accept_filters.clone(),
+            path: path.to_owned(),
+        };
+        let mut listener = if options.use_fd >= 0 {
+            Self::adopt(options.use_fd, kind)?
+        } else {
+            Self::open_tcp(address, Names::LocalOnly, kind, options)?
+        };
+        let bound = listener.endpoint.strip_prefix("tcp://").unwrap_or_default();
+        listener.endpoint = format!("{}://{bound}{path}", scheme.text());
+        Ok(listener)
+    }
+
+    fn open_tcp(
+        text: &str,
+        names: Names,
+        kind: Kind,
+        options: &Options,
+    ) -> Result<Listener, ListenError> {
         let ipv6 = tcp::wants_ipv6(options);
-        let local =
-            address::resolve_local(text, ipv6, Names::WithDns).map_err(ListenError::before_open)?;
+        let local = address::resolve_local(text, ipv6, names).map_err(ListenError::before_open)?;
         let socket = tcp::open(&local).map_err(|error| ListenError::before_open(error.into()))?;
         match Self::start_tcp(&socket, &local, options) {
             Ok(endpoint) => Ok(Listener { socket, endpoint, kind }),
@@ -215,12 +250,24 @@ impl ListenError {
     }
 }
 
+impl Accepted {
+    fn over_tcp(stream: Stream, peer: Option<SocketAddr>, path: &str) -> Accepted {
+        let scheme = stream.scheme().text();
+        let text = |peer| format!("{scheme}://{}{path}", address::authority(peer));
+        Accepted {
+            peer: peer.as_ref().map_or_else(String::new, text),
+            peer_address: peer.as_ref().map(address::ip_text),
+            stream,
+        }
+    }
+}
+
 fn accept_tcp(
     socket: Socket,
     peer: &SockAddr,
     tuning: &Tuning,
     filters: &[AddressFilter],
-) -> Result<Accepted, AcceptError> {
+) -> Result<(TcpStream, Option<SocketAddr>), AcceptError> {
     let peer = peer.as_socket();
     let admitted = filters.is_empty()
         || peer.is_some_and(|peer| filters.iter().any(|filter| filter.matches(peer.ip())));
@@ -233,11 +280,7 @@ fn accept_tcp(
     tuning.mark_traffic(&reference, peer.is_some_and(|peer| peer.is_ipv6()))?;
     tuning.apply_connected(&reference);
     tuning.limit_retransmit(&reference);
-    Ok(Accepted {
-        stream: Stream::Tcp(stream),
-        peer: peer.as_ref().map_or_else(String::new, address::endpoint_text),
-        peer_address: peer.as_ref().map(address::ip_text),
-    })
+    Ok((stream, peer))
 }
 
 fn accept_ipc(

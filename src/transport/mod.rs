@@ -12,11 +12,12 @@ mod socks;
 mod stream;
 mod tcp;
 mod udp;
+mod ws;
 
 #[cfg(test)]
 mod tests;
 
-pub use dial::{Dial, Proxy, StartError, Started, canonical, parse_connect};
+pub use dial::{Dial, Proxy, StartError, Started, canonical, full_text, parse_connect};
 pub use listen::{AcceptError, Accepted, ListenError, Listener};
 pub use socks::{Progress, Socks, SocksError};
 pub use stream::Stream;
@@ -81,7 +82,7 @@ const SCHEMES: [(&str, Scheme, Support); 12] = [
     ("inproc", Scheme::Inproc, Support::Built),
     ("udp", Scheme::Udp, Support::Built),
     ("tipc", Scheme::Tipc, Support::Planned),
-    ("ws", Scheme::Ws, Support::Planned),
+    ("ws", Scheme::Ws, Support::Built),
     ("wss", Scheme::Wss, Support::Planned),
     ("vsock", Scheme::Vsock, Support::Absent),
     ("pgm", Scheme::Pgm, Support::Absent),
@@ -108,6 +109,8 @@ pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> R
             (SocketType::Dish | SocketType::Dgram, Direction::Bind)
                 | (SocketType::Radio, Direction::Connect)
         ),
+        // There is nothing of a stream of bytes left to be seen there.
+        Scheme::Ws | Scheme::Wss => socket_type != SocketType::Stream,
         Scheme::Pgm | Scheme::Epgm | Scheme::Norm => matches!(
             socket_type,
             SocketType::Pub | SocketType::Sub | SocketType::XPub | SocketType::XSub

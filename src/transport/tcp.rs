@@ -34,6 +34,11 @@ impl Tuning {
         }
     }
 
+    /// The same for WebSocket, whose pings take the place of keepalives.
+    pub(super) fn without_keepalive(self) -> Tuning {
+        Tuning { keepalive: -1, ..self }
+    }
+
     /// Marks the traffic of a socket. The kernel refuses high priorities to ordinary users.
     pub(super) fn mark_traffic(&self, socket: &SockRef<'_>, ipv6: bool) -> io::Result<()> {
         if self.tos != 0 {

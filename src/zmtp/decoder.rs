@@ -11,6 +11,7 @@ use crate::message::Msg;
 use crate::zmtp::Protocol;
 use crate::zmtp::frame::{self, COMMAND, MORE};
 use crate::zmtp::mechanism::Opener;
+use crate::zmtp::zws::{Event, Unwrapper};
 
 /// A frame of at least this size that is not complete leaves the chunk for memory of its own.
 const LARGE: usize = 8 * 1024;
@@ -42,6 +43,8 @@ pub enum Output {
     Part(Msg),
     /// The body of a command.
     Command(Msg),
+    /// Bytes to be sent to the peer as they are.
+    Reply(Vec<u8>),
 }
 
 /// Why decoding stopped.
@@ -65,6 +68,12 @@ pub enum Malformed {
     /// It cannot be decrypted; the code is the monitor's.
     #[error("refused with code {0:#x}")]
     Refused(u32),
+    /// It is no frame that a WebSocket may carry.
+    #[error("no acceptable WebSocket frame")]
+    Frame,
+    /// Nothing is wrong: the peer has said that nothing more comes.
+    #[error("closed by the peer")]
+    Closed,
 }
 
 /// How the bytes are cut.
@@ -99,6 +108,8 @@ pub struct Decoder {
     opener: Option<Box<Opener>>,
     /// What it made of the frames decoded last; empty between calls.
     plain: Vec<u8>,
+    /// Takes the frames out of what they are wrapped in, on WebSocket connections.
+    unwrapper: Option<Box<Unwrapper>>,
 }
 
 #[derive(Debug)]
@@ -127,7 +138,13 @@ impl Decoder {
             skips_name: false,
             opener: None,
             plain: Vec::new(),
+            unwrapper: None,
         }
+    }
+
+    /// From here on what is read is wrapped in WebSocket frames.
+    pub fn unwrap(&mut self, unwrapper: Unwrapper) {
+        self.unwrapper = Some(Box::new(unwrapper));
     }
 
     /// From here on every frame is an encrypted one, and what comes out is what is in it.
@@ -151,12 +168,13 @@ impl Decoder {
         const FIRST: usize = 64 * 1024;
         /// What came answers for so many times as much.
         const TRUST: usize = 16;
-        if self.large.is_none() {
+        if self.large.is_none() && self.unwrapper.is_none() {
             return self.chunk_target(scratch, FIRST);
         }
-        match &mut self.large {
-            None => Err(Malformed::NoMemory),
-            Some(large) => {
+        match (&mut self.unwrapper, &mut self.large) {
+            (Some(unwrapper), _) => unwrapper.target(scratch),
+            (None, None) => Err(Malformed::NoMemory),
+            (None, Some(large)) => {
                 let missing = large.size - large.body.len();
                 if large.body.capacity() == large.body.len() {
                     let step = missing.min((large.body.len() * TRUST).max(FIRST));
@@ -195,6 +213,9 @@ impl Decoder {
         if self.plain.capacity() > KEPT {
             self.plain = Vec::new();
         }
+        if let Some(unwrapper) = &mut self.unwrapper {
+            unwrapper.reclaim(scratch);
+        }
         let left = self.bytes().get(self.at..).unwrap_or_default().to_vec();
         self.at = 0;
         if let Buffer::Own(own) = std::mem::replace(&mut self.buffer, Buffer::Own(left))
@@ -206,6 +227,53 @@ impl Decoder {
 
     /// Decodes until `limit` messages have come out or bytes are missing.
     pub fn decode(&mut self, limit: usize, out: &mut Vec<Output>) -> Result<Stop, Malformed> {
+        match self.unwrapper.take() {
+            None => self.decode_frames_at_hand(limit, out),
+            Some(mut unwrapper) => {
+                let decoded = self.decode_wrapped(&mut unwrapper, limit, out);
+                self.unwrapper = Some(unwrapper);
+                decoded
+            }
+        }
+    }
+
+    /// As [`Decoder::decode`] on a WebSocket connection. Frames are taken out of it only when nothing is left
+    /// of those taken out before.
+    fn decode_wrapped(
+        &mut self,
+        unwrapper: &mut Unwrapper,
+        mut limit: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<Stop, Malformed> {
+        loop {
+            let before = out.len();
+            if self.decode_frames_at_hand(limit, out)? == Stop::Full {
+                return Ok(Stop::Full);
+            }
+            limit = limit.saturating_sub(ended(out.get(before..).unwrap_or_default()));
+            let (target, room) = match &mut self.large {
+                Some(large) => (&mut large.body, large.size),
+                None => (own(&mut self.buffer, &mut self.at), usize::MAX),
+            };
+            let had = target.len();
+            loop {
+                let room = room.saturating_sub(target.len());
+                match unwrapper.advance(target, room) {
+                    Event::Reply(reply) => out.push(Output::Reply(reply)),
+                    Event::Hungry | Event::Full => break,
+                }
+            }
+            if target.len() == had {
+                return unwrapper.ending().map_or(Ok(Stop::Hungry), Err);
+            }
+        }
+    }
+
+    fn decode_frames_at_hand(
+        &mut self,
+        limit: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<Stop, Malformed> {
         let mut budget = limit;
         if let Some(large) = &self.large {
             if large.body.len() < large.size {
@@ -233,6 +301,7 @@ impl Decoder {
     pub fn has_input(&self) -> bool {
         self.at < self.bytes().len()
             || self.large.as_ref().is_some_and(|large| large.body.len() == large.size)
+            || self.unwrapper.as_ref().is_some_and(|unwrapper| unwrapper.has_input())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -445,6 +514,32 @@ impl Decoder {
     }
 }
 
+/// The buffer as one that can grow, without what was decoded.
+fn own<'a>(buffer: &'a mut Buffer, at: &mut usize) -> &'a mut Vec<u8> {
+    loop {
+        match buffer {
+            Buffer::Own(own) => {
+                own.drain(..std::mem::take(at));
+                return own;
+            }
+            Buffer::Shared(shared) => {
+                let left = shared.get(std::mem::take(at)..).unwrap_or_default().to_vec();
+                *buffer = Buffer::Own(left);
+            }
+        }
+    }
+}
+
+/// How many messages end in this.
+fn ended(outputs: &[Output]) -> usize {
+    let ended = outputs.iter().map(|output| match output {
+        Output::Frames { messages, .. } => *messages,
+        Output::Part(part) => usize::from(!part.more()),
+        Output::Command(_) | Output::Reply(_) => 0,
+    });
+    ended.sum()
+}
+
 /// Hands frames on as single messages.
 fn pass_parts(mut frames: &[u8], out: &mut Vec<Output>) {
     while let Some(header) = frame::parse(frames) {
@@ -512,6 +607,7 @@ mod tests {
             match output {
                 Output::Part(m) => flat.push((u8::from(m.more()) * MORE, m.data().to_vec())),
                 Output::Command(m) => flat.push((COMMAND, m.data().to_vec())),
+                Output::Reply(_) => {}
                 Output::Frames { chunk, at, end, messages } => {
                     let mut rest = &chunk[at..end];
                     let mut ended = 0;

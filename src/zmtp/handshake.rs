@@ -12,7 +12,8 @@ use super::mechanism::zap::{ZapAnswer, ZapGrant, ZapRequest};
 use super::mechanism::{self, Bound, Framer, Input, Mechanism, Outbox};
 use super::metadata;
 use super::protocol::Protocol;
-use crate::base::constants::{ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
+use super::zws::Subprotocol;
+use crate::base::constants::{ZMQ_CURVE, ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
 use crate::base::{Error, gssapi};
 use crate::options::SocketType;
 use std::sync::Arc;
@@ -180,6 +181,22 @@ impl Handshake {
         Greeting::start(&local(&self.config), out);
     }
 
+    /// Begins behind an HTTP upgrade, in place of [`Self::start`]: there is no greeting then.
+    pub fn start_upgraded(
+        &mut self,
+        subprotocol: Subprotocol,
+        out: &mut Vec<u8>,
+    ) -> Result<Status, HandshakeError> {
+        let protocol = match subprotocol {
+            Subprotocol::Bare => Protocol::V2,
+            // Encrypted traffic has the newer form of subscriptions, other traffic the older.
+            Subprotocol::Mechanism => {
+                Protocol::V3 { minor: u8::from(self.config.mechanism == ZMQ_CURVE) }
+            }
+        };
+        self.settled(protocol, out).map_err(|error| self.fail(error))
+    }
+
     /// Takes what has arrived off the front of `bytes` and appends what it calls for to `out`.
     ///
     /// Once done it takes nothing more; once failed it fails again in the same way.
@@ -274,6 +291,21 @@ impl Handshake {
         let Stage::Greeting(greeting) = &self.stage else {
             return Ok(Status::NeedMore);
         };
+        if matches!(protocol, Protocol::V3 { .. }) {
+            let ours = local(&self.config).padded_mechanism();
+            if greeting.mechanism() != Some(&ours) {
+                let code = ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH as u32;
+                return Err(Failure::Protocol(code).into());
+            }
+        }
+        self.settled(protocol, out)
+    }
+
+    /// Dialect and mechanism are agreed on.
+    fn settled(&mut self, protocol: Protocol, out: &mut Vec<u8>) -> Result<Status, HandshakeError> {
+        let Stage::Greeting(greeting) = &self.stage else {
+            return Ok(Status::NeedMore);
+        };
         let routing_id = &self.config.routing_id;
         match protocol {
             Protocol::V1 { unversioned: true } => {
@@ -295,11 +327,6 @@ impl Handshake {
                 self.stage = Stage::RoutingId(protocol, Partial::default());
             }
             Protocol::V3 { .. } => {
-                let ours = local(&self.config).padded_mechanism();
-                if greeting.mechanism() != Some(&ours) {
-                    let code = ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH as u32;
-                    return Err(Failure::Protocol(code).into());
-                }
                 self.stage = Stage::Commands(protocol, Partial::default());
                 return self.drive(protocol, Input::Start, out);
             }

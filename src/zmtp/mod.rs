@@ -16,6 +16,7 @@ pub mod heartbeat;
 pub mod mechanism;
 pub mod metadata;
 pub mod v1;
+pub mod zws;
 
 mod protocol;
 

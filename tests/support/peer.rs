@@ -4,10 +4,13 @@ use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use super::Scratch;
 use super::child::{End, Running};
 
 /// No conversation takes longer than this; the programs themselves give up earlier and say why.
@@ -58,6 +61,16 @@ impl Peers {
     /// Whether this machine has the genuine library (Debian: libzmq5).
     pub fn has_genuine(&self) -> bool {
         self.genuine.is_some()
+    }
+
+    /// Whether the library of this side has a capability of zmq_has(3); false where there is no library.
+    pub fn has(&self, side: Side, capability: &str) -> Result<bool, String> {
+        if side == Side::Genuine && !self.has_genuine() {
+            return Ok(false);
+        }
+        let folder = Scratch::new("has")?;
+        let script = words(&format!("has {capability}"));
+        Ok(self.start(side, "has", &script, folder.path())?.finish().is_ok())
     }
 
     /// Starts a process that follows `script`; what it prints goes to a file in `folder`, which is its working folder.
@@ -164,4 +177,19 @@ fn build(work: &Path, library_folder: &Path) -> Result<PathBuf, String> {
     }
     fs::rename(&fresh, &program).map_err(|e| format!("{}: {e}", program.display()))?;
     Ok(program)
+}
+
+/// A port below those that the kernel gives to outgoing connections, each only once in this process: between this
+/// check and the binding nobody else is likely to take it.
+pub fn free_port() -> Result<u16, String> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = std::process::id() % 1_000 * 20; // a process for each test is possible
+    for _ in 0..1000 {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(10_000 + (base + step) % 20_000).map_err(|e| e.to_string())?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port".to_owned())
 }

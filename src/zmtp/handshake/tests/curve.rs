@@ -518,6 +518,7 @@ fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
         match output {
             Output::Part(m) => flat.push((u8::from(m.more()) * MORE, m.data().to_vec())),
             Output::Command(m) => flat.push((COMMAND, m.data().to_vec())),
+            Output::Reply(_) => {}
             Output::Frames { chunk, at, end, messages } => {
                 let (mut rest, mut ended) = (&chunk[at..end], 0);
                 while let Some(h) = parse(rest) {
