@@ -15,4 +15,5 @@ mod hostile {
     mod servers;
     mod strangers;
     mod subscribers;
+    mod websockets;
 }

@@ -1,5 +1,5 @@
 //! Conversations between two processes, one on our library and one on the genuine one (and both on ours): every
-//! pattern, over tcp, ipc and ws, with either side binding.
+//! pattern, over tcp, ipc, ws and wss, with either side binding.
 //!
 //! Each conversation is a pair of scripts for `ctest/interop/peer.c`, where the commands are described. In a script,
 //! `OPEN` and `SIDE` stand for "bind" or "connect" with one of two endpoints, according to who binds.
@@ -181,10 +181,19 @@ struct Transport {
     options: &'static [(i32, &'static str)],
 }
 
-const TRANSPORTS: [&Transport; 3] = [
+/// WSS_KEY_PEM, WSS_CERT_PEM, WSS_TRUST_PEM and WSS_HOSTNAME.
+const TLS: &[(i32, &str)] = &[
+    (103, include_str!("certificates/key.pem")),
+    (104, include_str!("certificates/certificate.pem")),
+    (105, include_str!("certificates/certificate.pem")),
+    (106, "ferrozmq.test"),
+];
+
+const TRANSPORTS: [&Transport; 4] = [
     &Transport { scheme: "tcp", capability: None, options: &[] },
     &Transport { scheme: "ipc", capability: None, options: &[] },
     &Transport { scheme: "ws", capability: Some("WS"), options: &[] },
+    &Transport { scheme: "wss", capability: Some("WSS"), options: TLS },
 ];
 
 fn trial(

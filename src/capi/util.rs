@@ -10,12 +10,12 @@ use crate::base::constants::{
     EFSM, EMTHREAD, ENOCOMPATPROTO, ETERM, ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH,
 };
 use crate::base::{Error, z85};
-use crate::sys;
 use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
+use crate::{sys, transport};
 
-/// What `zmq_has` affirms. Absent because not built: "pgm", "tipc", "norm", "vmci",
-/// "vsock", "WSS".
-const CAPABILITIES: [&CStr; 4] = [c"ipc", c"curve", c"draft", c"WS"];
+/// What `zmq_has` affirms, beside "vmci" and "gssapi" where the machine has them. Absent because not built:
+/// "pgm", "norm".
+const CAPABILITIES: [&CStr; 7] = [c"ipc", c"tipc", c"vsock", c"curve", c"draft", c"WS", c"WSS"];
 
 /// The errno of the calling thread.
 ///
@@ -74,7 +74,9 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     // SAFETY: the same promise.
     let asked = unsafe { ptr::c_str(capability) };
     c_int::from(asked.is_ok_and(|asked| {
-        CAPABILITIES.contains(&asked) || asked == c"gssapi" && sys::gssapi().is_some()
+        CAPABILITIES.contains(&asked)
+            || asked == c"gssapi" && sys::gssapi().is_some()
+            || asked == c"vmci" && transport::has_vmci()
     }))
 }
 

@@ -284,7 +284,7 @@ impl Connection {
                 Ok(got) => {
                     self.heard.store(true, Ordering::Relaxed);
                     // Less than there was room for: the kernel has no more at the moment.
-                    if got < space {
+                    if stream.is_dry(got, space) {
                         round = rounds;
                     }
                 }

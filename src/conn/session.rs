@@ -369,6 +369,7 @@ impl Session {
                 self.tell(c::ZMQ_EVENT_CLOSED, fd_value(&stream), None);
             }
             Phase::Open { stream, .. } => {
+                self.connection.say_goodbye();
                 self.connection.shut();
                 part(&stream);
             }
@@ -420,9 +421,8 @@ pub(super) fn write_some(stream: &Stream, output: &mut Vec<u8>) -> Result<(), i3
 pub(super) fn part(stream: &Stream) {
     const MOST: usize = 64;
     let _gone_already = stream.shutdown_write();
-    let mut waste = [0; 16 * 1024];
     for _ in 0..MOST {
-        match stream.read(&mut waste) {
+        match stream.discard() {
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }

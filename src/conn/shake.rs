@@ -192,7 +192,7 @@ impl Session {
                 match stream.receive(&mut input) {
                     Ok(0) => return Outcome::Lost(libc::EPIPE),
                     // With room to spare it was everything there is for now.
-                    Ok(got) => dry = got < room,
+                    Ok(got) => dry = stream.is_dry(got, room),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         return Outcome::Waits;
                     }

@@ -5,13 +5,28 @@
 
 use std::collections::VecDeque;
 
-use super::outbound::{BY_REFERENCE, ENOUGH, push_command};
+use super::connection::Connection;
+use super::outbound::{BY_REFERENCE, ENOUGH, Encoding, push_command};
 use crate::base::Error;
 use crate::message::{Msg, frame};
+use crate::pipe::Urgency;
 use crate::pipe::wire::Segment;
 use crate::zmtp::Protocol;
 use crate::zmtp::mechanism::Sealer;
 use crate::zmtp::zws::{Wrapper, is_ping};
+
+impl Connection {
+    /// Ends a WebSocket in due form, where nothing is left that would have to go before.
+    pub(super) fn say_goodbye(&self) {
+        let Some((_, Encoding::Web(web))) = self.outlet.lock().clone() else { return };
+        let mut queue = self.wire.send.lock();
+        if queue.is_done() && queue.link.open {
+            queue.push_opaque(web.lock().close());
+            drop(queue);
+            self.flush_out(Urgency::Now);
+        }
+    }
+}
 
 /// The writing side of one connection.
 #[derive(Debug)]
@@ -92,6 +107,13 @@ impl Web {
             frames = rest;
         }
         Ok(())
+    }
+
+    /// The frame that ends the connection in due form.
+    fn close(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.wrapper.close(&mut bytes);
+        bytes
     }
 
     /// Appends one frame of ZMTP.

@@ -15,6 +15,7 @@ mod poll;
 mod process;
 mod receive;
 pub mod thread;
+mod tipc;
 
 pub use descriptor::adopt;
 pub use epoll::EpollSet;
@@ -25,3 +26,4 @@ pub use large::{LargeBlocks, MEMORY};
 pub use poll::{PollFd, SignalMask, poll, poll_masked};
 pub use process::{PerProcess, process_id};
 pub use receive::receive_append;
+pub use tipc::{tipc_address, tipc_parts};

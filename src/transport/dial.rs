@@ -11,7 +11,7 @@ use super::address::{self, Names, os_error};
 use super::socks::Socks;
 use super::stream::Stream;
 use super::tcp::{self, Tuning};
-use super::{Scheme, ipc, ws};
+use super::{Scheme, ipc, kernel_endpoint, tipc, tls, vsock, ws};
 use crate::base::Error;
 use crate::options::Options;
 
@@ -42,6 +42,15 @@ pub enum Dial {
         port: u16,
         /// From its slash on.
         path: String,
+        /// What is expected of the other end, over TLS.
+        tls: Option<tls::Client>,
+    },
+    /// The address of tipc, vsock or vmci.
+    Kernel {
+        /// Which of them.
+        scheme: Scheme,
+        /// As the kernel takes it.
+        address: SockAddr,
     },
 }
 
@@ -91,13 +100,17 @@ pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Di
             ipc::socket_address(text)?;
             Ok(Dial::Ipc { path: text.to_owned() })
         }
-        Scheme::Ws => {
+        Scheme::Ws | Scheme::Wss => {
             let (host, port, path) = ws::parse_connect(text)?;
-            let dial = Dial::Ws { host: host.to_owned(), port, path: path.to_owned() };
+            let tls =
+                (scheme == Scheme::Wss).then(|| tls::Client::of(options, host)).transpose()?;
+            let dial = Dial::Ws { host: host.to_owned(), port, path: path.to_owned(), tls };
             // Here a name nobody knows is the caller's mistake, and not something to wait for.
             dial.resolve(options).map_err(|_| Error::Invalid)?;
             Ok(dial)
         }
+        Scheme::Tipc => Ok(Dial::Kernel { scheme, address: tipc::parse_connect(text)? }),
+        Scheme::Vsock | Scheme::Vmci => Ok(Dial::Kernel { scheme, address: vsock::parse(text)? }),
         _ => Err(Error::NotSupported),
     }
 }
@@ -153,6 +166,9 @@ impl Dial {
             let address = ipc::socket_address(path).map_err(|error| os_error(error.errno()));
             return Some(address.map(|address| vec![address]));
         }
+        if let Dial::Kernel { address, .. } = self {
+            return Some(Ok(vec![address.clone()]));
+        }
         match self.target() {
             Ok((host, port)) => {
                 let found = address::resolve_numeric(host, port, tcp::wants_ipv6(options))?;
@@ -165,22 +181,31 @@ impl Dial {
     /// Begins a connect to one of the resolved addresses.
     pub fn start(&self, address: &SockAddr, options: &Options) -> Result<Started, StartError> {
         let remote = address.as_socket();
-        let opened = match &remote {
-            Some(remote) => tcp::open(remote),
-            None => ipc::open(),
+        let opened = match (self, &remote) {
+            (_, Some(remote)) => tcp::open(remote),
+            (Dial::Kernel { scheme: Scheme::Tipc, .. }, None) => tipc::open(),
+            (Dial::Kernel { .. }, None) => vsock::open(),
+            (_, None) => ipc::open(),
         };
         let socket = opened.map_err(|error| StartError { error, opened_fd: None })?;
-        match self.attempt(&socket, address, remote.as_ref(), options) {
-            Ok(pending) => Ok(Started {
-                stream: match self {
-                    Dial::Tcp { .. } => Stream::Tcp(TcpStream::from(socket)),
-                    Dial::Ipc { .. } => Stream::Ipc(UnixStream::from(OwnedFd::from(socket))),
-                    Dial::Ws { .. } => Stream::Ws(TcpStream::from(socket)),
-                },
-                pending,
-            }),
-            Err(error) => Err(StartError { error, opened_fd: Some(socket.as_raw_fd()) }),
-        }
+        let opened_fd = Some(socket.as_raw_fd());
+        let pending = self
+            .attempt(&socket, address, remote.as_ref(), options)
+            .map_err(|error| StartError { error, opened_fd })?;
+        let stream = self.stream(socket).map_err(|error| StartError { error, opened_fd })?;
+        Ok(Started { stream, pending })
+    }
+
+    fn stream(&self, socket: Socket) -> io::Result<Stream> {
+        Ok(match self {
+            Dial::Tcp { .. } => Stream::Tcp(TcpStream::from(socket)),
+            Dial::Ipc { .. } => Stream::Ipc(UnixStream::from(OwnedFd::from(socket))),
+            Dial::Ws { tls: None, .. } => Stream::Ws(TcpStream::from(socket)),
+            Dial::Ws { tls: Some(tls), .. } => {
+                Stream::Wss(Box::new(tls.connect(TcpStream::from(socket))?))
+            }
+            Dial::Kernel { scheme, .. } => Stream::Kernel(socket, *scheme),
+        })
     }
 
     /// Ends a pending connect once the descriptor is writable.
@@ -223,12 +248,10 @@ impl Dial {
     /// Host and path to ask for where the connection is to become a WebSocket. The port is told as well
     /// unless it is the scheme's own (RFC 6455, section 4.1).
     pub fn request(&self) -> Option<(String, String)> {
-        const USUAL: u16 = 80;
-        match self {
-            Dial::Ws { host, port: USUAL, path } => Some((host.clone(), path.clone())),
-            Dial::Ws { host, port, path } => Some((format!("{host}:{port}"), path.clone())),
-            Dial::Tcp { .. } | Dial::Ipc { .. } => None,
-        }
+        let Dial::Ws { host, port, path, tls } = self else { return None };
+        let usual = if tls.is_some() { 443 } else { 80 };
+        let host = if *port == usual { host.clone() } else { format!("{host}:{port}") };
+        Some((host, path.clone()))
     }
 
     /// Host and port to open a connection to.
@@ -240,7 +263,7 @@ impl Dial {
                 Ok((host, port))
             }
             Dial::Tcp { host, port, .. } | Dial::Ws { host, port, .. } => Ok((host, *port)),
-            Dial::Ipc { .. } => Err(os_error(libc::EAFNOSUPPORT)),
+            Dial::Ipc { .. } | Dial::Kernel { .. } => Err(os_error(libc::EAFNOSUPPORT)),
         }
     }
 
@@ -278,7 +301,7 @@ impl Dial {
     fn tune(&self, socket: &SockRef<'_>, options: &Options) {
         let tuning = match self {
             Dial::Ws { .. } => Tuning::of(options).without_keepalive(),
-            Dial::Tcp { .. } | Dial::Ipc { .. } => Tuning::of(options),
+            _ => Tuning::of(options),
         };
         tuning.apply_connected(socket);
         if !matches!(self, Dial::Tcp { proxy: Some(_), .. }) {
@@ -318,7 +341,8 @@ impl Stream {
         match address {
             Ok(address) => match address.as_socket() {
                 Some(ip) => format!("{}://{}", self.scheme().text(), address::authority(&ip)),
-                None => ipc::endpoint_text(&address),
+                None if self.scheme() == Scheme::Ipc => ipc::endpoint_text(&address),
+                None => kernel_endpoint(self.scheme(), &address),
             },
             Err(_) => String::new(),
         }

@@ -13,7 +13,7 @@ use super::address::{self, Names};
 use super::ipc::{self, WildcardPath};
 use super::stream::Stream;
 use super::tcp::{self, Tuning};
-use super::ws;
+use super::{kernel_endpoint, tipc, tls, vsock, ws};
 use crate::base::Error;
 use crate::options::{AddressFilter, Options};
 
@@ -30,7 +30,8 @@ pub struct Listener {
 enum Kind {
     Tcp { tuning: Tuning, filters: Vec<AddressFilter> },
     Ipc { filters: ipc::Filters, wildcard: Option<WildcardPath> },
-    Ws { tuning: Tuning, filters: Vec<AddressFilter>, path: String },
+    Ws { tuning: Tuning, filters: Vec<AddressFilter>, path: String, tls: Option<tls::Server> },
+    Kernel(Scheme),
 }
 
 /// Why a listener could not start.
@@ -86,7 +87,10 @@ impl Listener {
         match scheme {
             Scheme::Tcp => Self::listen_tcp(address, options),
             Scheme::Ipc => Self::listen_ipc(address, options),
-            Scheme::Ws => Self::listen_ws(scheme, address, options),
+            Scheme::Ws | Scheme::Wss => Self::listen_ws(scheme, address, options),
+            Scheme::Tipc | Scheme::Vsock | Scheme::Vmci => {
+                Self::listen_kernel(scheme, address, options)
+            }
             _ => Err(ListenError::before_open(Error::NotSupported)),
         }
     }
@@ -104,9 +108,19 @@ impl Listener {
                 Ok(Some(Accepted::over_tcp(Stream::Tcp(stream), peer, "")))
             }
             Kind::Ipc { filters, .. } => accept_ipc(socket, &peer, filters).map(Some),
-            Kind::Ws { tuning, filters, path } => {
+            Kind::Ws { tuning, filters, path, tls } => {
                 let (stream, peer) = accept_tcp(socket, &peer, tuning, filters)?;
-                Ok(Some(Accepted::over_tcp(Stream::Ws(stream), peer, path)))
+                let stream = match tls {
+                    None => Stream::Ws(stream),
+                    Some(tls) => Stream::Wss(Box::new(tls.accept(stream)?)),
+                };
+                Ok(Some(Accepted::over_tcp(stream, peer, path)))
+            }
+            Kind::Kernel(scheme) => {
+                socket.set_nonblocking(true)?;
+                let peer = kernel_endpoint(*scheme, &peer);
+                let stream = Stream::Kernel(socket, *scheme);
+                Ok(Some(Accepted { stream, peer, peer_address: None }))
             }
         }
     }
@@ -141,10 +155,12 @@ impl Listener {
 
     fn listen_ws(scheme: Scheme, text: &str, options: &Options) -> Result<Listener, ListenError> {
         let (address, path) = ws::parse_bind(text).map_err(ListenError::before_open)?;
+        let tls = (scheme == Scheme::Wss).then(|| tls::Server::of(options)).transpose();
         let kind = Kind::Ws {
             tuning: Tuning::of(options).without_keepalive(),
             filters: options.tcp_accept_filters.clone(),
             path: path.to_owned(),
+            tls: tls.map_err(ListenError::before_open)?,
         };
         let mut listener = if options.use_fd >= 0 {
             Self::adopt(options.use_fd, kind)?
@@ -154,6 +170,48 @@ impl Listener {
         let bound = listener.endpoint.strip_prefix("tcp://").unwrap_or_default();
         listener.endpoint = format!("{}://{bound}{path}", scheme.text());
         Ok(listener)
+    }
+
+    fn listen_kernel(
+        scheme: Scheme,
+        text: &str,
+        options: &Options,
+    ) -> Result<Listener, ListenError> {
+        let local = match scheme {
+            Scheme::Tipc => tipc::parse_bind(text),
+            _ => vsock::parse(text).map(Some),
+        };
+        let local = local.map_err(ListenError::before_open)?;
+        let socket = match scheme {
+            Scheme::Tipc => tipc::open(),
+            _ => vsock::open(),
+        };
+        let socket = socket.map_err(|error| ListenError::before_open(error.into()))?;
+        let started = match &local {
+            Some(address) => socket.bind(address),
+            // It is known by the address that it has from the beginning.
+            None => Ok(()),
+        };
+        let named = started
+            .and_then(|()| socket.listen(options.backlog))
+            .and_then(|()| socket.local_addr());
+        match named {
+            Ok(own) => {
+                // A service has no address of its own that could be shown instead.
+                let given = scheme == Scheme::Tipc && local.is_some();
+                let endpoint = if given {
+                    format!("{}://{text}", scheme.text())
+                } else {
+                    kernel_endpoint(scheme, &own)
+                };
+                Ok(Listener { socket, endpoint, kind: Kind::Kernel(scheme) })
+            }
+            Err(error) => Err(ListenError {
+                error: error.into(),
+                opened_fd: Some(socket.as_raw_fd()),
+                endpoint: String::new(),
+            }),
+        }
     }
 
     fn open_tcp(

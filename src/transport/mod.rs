@@ -11,7 +11,11 @@ mod listen;
 mod socks;
 mod stream;
 mod tcp;
+mod tipc;
+mod tls;
+mod trust;
 mod udp;
+mod vsock;
 mod ws;
 
 #[cfg(test)]
@@ -22,6 +26,9 @@ pub use listen::{AcceptError, Accepted, ListenError, Listener};
 pub use socks::{Progress, Socks, SocksError};
 pub use stream::Stream;
 pub use udp::Datagrams;
+pub use vsock::has_vmci;
+
+use socket2::SockAddr;
 
 use crate::base::Error;
 use crate::options::SocketType;
@@ -69,8 +76,6 @@ pub enum Direction {
 enum Support {
     /// Works.
     Built,
-    /// Known, and refused with ENOTSUP once the socket type has been found to fit.
-    Planned,
     /// Answers like an unknown scheme.
     Absent,
 }
@@ -81,14 +86,14 @@ const SCHEMES: [(&str, Scheme, Support); 12] = [
     ("ipc", Scheme::Ipc, Support::Built),
     ("inproc", Scheme::Inproc, Support::Built),
     ("udp", Scheme::Udp, Support::Built),
-    ("tipc", Scheme::Tipc, Support::Planned),
+    ("tipc", Scheme::Tipc, Support::Built),
     ("ws", Scheme::Ws, Support::Built),
-    ("wss", Scheme::Wss, Support::Planned),
-    ("vsock", Scheme::Vsock, Support::Absent),
+    ("wss", Scheme::Wss, Support::Built),
+    ("vsock", Scheme::Vsock, Support::Built),
     ("pgm", Scheme::Pgm, Support::Absent),
     ("epgm", Scheme::Epgm, Support::Absent),
     ("norm", Scheme::Norm, Support::Absent),
-    ("vmci", Scheme::Vmci, Support::Absent),
+    ("vmci", Scheme::Vmci, Support::Built),
 ];
 
 /// The scheme a protocol text names; case matters. Unknown and absent ones: EPROTONOSUPPORT.
@@ -97,11 +102,12 @@ pub fn scheme_of(protocol: &str) -> Result<Scheme, Error> {
         .iter()
         .find(|(text, _, support)| *text == protocol && *support != Support::Absent)
         .map(|(_, scheme, _)| *scheme)
+        .filter(|scheme| *scheme != Scheme::Vmci || has_vmci())
         .ok_or(Error::ProtoNotSupported)
 }
 
 /// Whether a socket type may use a scheme in a direction (ENOCOMPATPROTO if not), and whether the
-/// scheme is built (ENOTSUP if not). To be called for every bind and connect.
+/// scheme is built (EPROTONOSUPPORT if not). To be called for every bind and connect.
 pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> Result<(), Error> {
     let fits = match scheme {
         Scheme::Udp => matches!(
@@ -122,8 +128,15 @@ pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> R
     }
     match scheme.support() {
         Support::Built => Ok(()),
-        Support::Planned => Err(Error::NotSupported),
         Support::Absent => Err(Error::ProtoNotSupported),
+    }
+}
+
+/// The endpoint text of an address of tipc, vsock or vmci.
+fn kernel_endpoint(scheme: Scheme, address: &SockAddr) -> String {
+    match scheme {
+        Scheme::Tipc => tipc::endpoint_text(address),
+        _ => vsock::endpoint_text(scheme, address),
     }
 }
 

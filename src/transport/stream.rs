@@ -5,9 +5,10 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
 use super::Scheme;
+use super::tls::Tls;
 use crate::sys::receive_append;
 
 /// A connection's descriptor: non-blocking, close-on-exec, closed on drop.
@@ -19,44 +20,70 @@ pub enum Stream {
     Ipc(UnixStream),
     /// Over TCP, for WebSocket.
     Ws(TcpStream),
+    /// Over TLS over TCP, for WebSocket.
+    Wss(Box<Tls>),
+    /// Over tipc, vsock or vmci.
+    Kernel(Socket, Scheme),
 }
 
 impl Stream {
-    /// Receives into `buffer` with one system call; 0 is the end of the stream.
-    #[inline]
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Through socket2 both kinds use recv(2), which is cheaper on sockets than read(2).
-        (&*self.socket()).read(buffer)
-    }
-
     /// Receives into the spare capacity of `buffer`, which grows by what came; 0 is the end of the stream.
     #[inline]
     pub fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        receive_append(self, buffer)
+        match self {
+            Stream::Wss(tls) => tls.receive(buffer),
+            _ => receive_append(self, buffer),
+        }
+    }
+
+    /// Whether a receive of `got` bytes, with `room` for them, has left nothing in the kernel.
+    #[inline]
+    pub fn is_dry(&self, got: usize, room: usize) -> bool {
+        // Encrypted bytes are taken a piece at a time, and are more than what comes of them.
+        got < room && !matches!(self, Stream::Wss(_))
+    }
+
+    /// Receives what may be thrown away, with one system call; 0 is the end of the stream.
+    pub fn discard(&self) -> io::Result<usize> {
+        let mut waste = [0; 16 * 1024];
+        (&*self.socket()).read(&mut waste)
     }
 
     /// Gets a fresh stream to where bytes can go over it; false while the peer has to say something first.
     #[inline]
     pub fn secure(&self) -> io::Result<bool> {
-        Ok(true)
+        match self {
+            Stream::Wss(tls) => tls.secure(),
+            _ => Ok(true),
+        }
     }
 
     /// Whether to wait for room in the kernel, if something of the caller's waits to be written.
     #[inline]
     pub fn wants_room(&self, waiting: bool) -> bool {
-        waiting
+        match self {
+            Stream::Wss(tls) => tls.wants_room(waiting),
+            _ => waiting,
+        }
     }
 
-    /// Sends from `bytes` with one system call, never raising SIGPIPE.
+    /// Sends from `bytes`, never raising SIGPIPE. What was not taken has to come again at the start of the
+    /// next call's.
     #[inline]
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket().send_with_flags(bytes, libc::MSG_NOSIGNAL)
+        match self {
+            Stream::Wss(tls) => tls.write(bytes),
+            _ => self.socket().send_with_flags(bytes, libc::MSG_NOSIGNAL),
+        }
     }
 
-    /// Sends from several buffers with one system call, never raising SIGPIPE.
+    /// As [`Stream::write`], from several buffers.
     #[inline]
     pub fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket().send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL)
+        match self {
+            Stream::Wss(tls) => tls.write_vectored(buffers),
+            _ => self.socket().send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL),
+        }
     }
 
     /// Tells the peer that nothing more will come.
@@ -64,6 +91,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) | Stream::Ws(stream) => stream.shutdown(Shutdown::Write),
             Stream::Ipc(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Wss(tls) => tls.shutdown_write(),
+            Stream::Kernel(socket, _) => socket.shutdown(Shutdown::Write),
         }
     }
 
@@ -75,14 +104,15 @@ impl Stream {
     /// Whether the other end speaks WebSocket.
     #[inline]
     pub fn is_web(&self) -> bool {
-        matches!(self, Stream::Ws(_))
+        matches!(self, Stream::Ws(_) | Stream::Wss(_))
     }
 
     /// The TCP connection below.
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Stream::Tcp(stream) | Stream::Ws(stream) => Some(stream),
-            Stream::Ipc(_) => None,
+            Stream::Wss(tls) => Some(tls.tcp()),
+            Stream::Ipc(_) | Stream::Kernel(..) => None,
         }
     }
 
@@ -92,6 +122,8 @@ impl Stream {
             Stream::Tcp(_) => Scheme::Tcp,
             Stream::Ipc(_) => Scheme::Ipc,
             Stream::Ws(_) => Scheme::Ws,
+            Stream::Wss(_) => Scheme::Wss,
+            Stream::Kernel(_, scheme) => *scheme,
         }
     }
 
@@ -108,6 +140,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) | Stream::Ws(stream) => SockRef::from(stream),
             Stream::Ipc(stream) => SockRef::from(stream),
+            Stream::Wss(tls) => SockRef::from(tls.tcp()),
+            Stream::Kernel(socket, _) => SockRef::from(socket),
         }
     }
 }
@@ -118,6 +152,8 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) | Stream::Ws(stream) => stream.as_fd(),
             Stream::Ipc(stream) => stream.as_fd(),
+            Stream::Wss(tls) => tls.tcp().as_fd(),
+            Stream::Kernel(socket, _) => socket.as_fd(),
         }
     }
 }
@@ -128,6 +164,8 @@ impl AsRawFd for Stream {
         match self {
             Stream::Tcp(stream) | Stream::Ws(stream) => stream.as_raw_fd(),
             Stream::Ipc(stream) => stream.as_raw_fd(),
+            Stream::Wss(tls) => tls.tcp().as_raw_fd(),
+            Stream::Kernel(socket, _) => socket.as_raw_fd(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::mechanism::{self, Bound, Framer, Input, Mechanism, Outbox};
 use super::metadata;
 use super::protocol::Protocol;
 use super::zws::Subprotocol;
-use crate::base::constants::{ZMQ_CURVE, ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
+use crate::base::constants::{ZMQ_NULL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH};
 use crate::base::{Error, gssapi};
 use crate::options::SocketType;
 use std::sync::Arc;
@@ -189,10 +189,8 @@ impl Handshake {
     ) -> Result<Status, HandshakeError> {
         let protocol = match subprotocol {
             Subprotocol::Bare => Protocol::V2,
-            // Encrypted traffic has the newer form of subscriptions, other traffic the older.
-            Subprotocol::Mechanism => {
-                Protocol::V3 { minor: u8::from(self.config.mechanism == ZMQ_CURVE) }
-            }
+            // Subscriptions have the older form on WebSocket (RFC 45).
+            Subprotocol::Mechanism => Protocol::V3 { minor: 0 },
         };
         self.settled(protocol, out).map_err(|error| self.fail(error))
     }

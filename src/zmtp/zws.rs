@@ -29,6 +29,9 @@ const MORE: u8 = 1;
 /// It is a command.
 const COMMAND: u8 = 2;
 
+/// A peer that does not read is not answered any more once this many bytes wait for it.
+const MOST_UNREAD: usize = 64 * 1024;
+
 /// Which end of the HTTP upgrade we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -107,10 +110,9 @@ impl Link {
             let Some(subprotocol) = self.upgrade(bytes, out)? else { return Ok(None) };
             agreed = Some(subprotocol);
         }
-        loop {
-            match self.unwrapper.advance(frames, usize::MAX) {
-                Event::Reply(reply) => out.extend_from_slice(&reply),
-                Event::Hungry | Event::Full => break,
+        while let Event::Reply(reply) = self.unwrapper.advance(frames, usize::MAX) {
+            if out.len() < MOST_UNREAD {
+                out.extend_from_slice(&reply);
             }
         }
         Ok(agreed)

@@ -80,6 +80,8 @@ impl Unwrapper {
 
     /// Adds input.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.input.drain(..self.at);
+        self.at = 0;
         self.input.extend_from_slice(bytes);
     }
 

@@ -63,6 +63,12 @@ impl Wrapper {
         push_control(Control::Ping, &[], &mut self.masks, out);
     }
 
+    /// Appends the end of the connection in due form: nothing more comes, and nothing is wrong.
+    pub fn close(&mut self, out: &mut Vec<u8>) {
+        const NORMAL: u16 = 1000;
+        push_control(Control::Close, &NORMAL.to_be_bytes(), &mut self.masks, out);
+    }
+
     /// Header and flags byte; answers the mask for what follows.
     fn push_header(&mut self, flags: u8, len: usize, out: &mut Vec<u8>) -> Option<[u8; 4]> {
         let mask = self.masks.as_mut().map(Masks::next);
