@@ -289,6 +289,17 @@ impl SendQueue {
         self.recount();
     }
 
+    /// Forgets everything that waits but the message that the kernel may have in part.
+    fn clear_unbegun(&mut self) {
+        let begun = self.link.blocked || self.head_offset > 0 || self.head_open;
+        let end = self.segments.iter().filter(|_| begun).position(|segment| match segment {
+            Segment::Frames { open, .. } => !open,
+            Segment::Payload(msg) | Segment::Message(msg) => !msg.more(),
+        });
+        self.segments.truncate(end.map_or(0, |end| end + 1));
+        self.recount();
+    }
+
     /// The connection is gone: nothing of it matters to the next one.
     pub fn reset_head(&mut self) {
         self.head_offset = 0;
@@ -296,13 +307,16 @@ impl SendQueue {
     }
 
     fn recount(&mut self) {
-        self.messages = 0;
-        self.bytes = 0;
+        (self.messages, self.bytes) = (0, 0);
         for segment in &self.segments {
-            if let Segment::Message(msg) = segment {
-                self.messages += usize::from(!msg.more());
-                self.bytes += msg.size();
-            }
+            let (messages, bytes) = match segment {
+                Segment::Message(msg) | Segment::Payload(msg) => {
+                    (usize::from(!msg.more()), msg.size())
+                }
+                Segment::Frames { bytes, messages, .. } => (*messages as usize, bytes.len()),
+            };
+            self.messages += messages;
+            self.bytes += bytes;
         }
     }
 }
@@ -682,7 +696,7 @@ impl End {
         let size = msg.size();
         let mut queue = self.wire.send.lock();
         if self.wire.conflate {
-            queue.clear();
+            queue.clear_unbegun();
         } else if queue.pending() >= self.wire.send_limit() {
             drop(queue);
             if !self.make_room(hurried) {

@@ -220,6 +220,32 @@ fn the_receivers_mark_stops_the_peer() {
     }
 }
 
+/// What the kernel has in part goes out whole; what is newest comes last.
+#[test]
+fn conflation_cuts_no_message() {
+    const SIZE: usize = 200_000;
+    let context = Context::new();
+    for endpoint in ["tcp://127.0.0.1:*", "ws://127.0.0.1:*"] {
+        let receiver = context.socket(c::ZMQ_PULL);
+        receiver.set(c::ZMQ_RCVHWM, 1);
+        receiver.api().bind(endpoint).expect("a free port");
+        let sender = context.socket(c::ZMQ_PUSH);
+        sender.set(c::ZMQ_CONFLATE, 1);
+        sender.api().connect(&receiver.last_endpoint()).expect("a connect");
+        for n in 0..200 {
+            sender.send(&[&[n; SIZE]]);
+        }
+        loop {
+            let message = receiver.recv();
+            let first = message[0][0];
+            assert!(message == [[first; SIZE]], "{endpoint}");
+            if first == 199 {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn conflate_keeps_the_newest() {
     let context = Context::new();
