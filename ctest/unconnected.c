@@ -36,8 +36,9 @@ static void *fresh (const struct row *row)
 {
     void *socket = zmq_socket (context, row->type);
     if (!socket) {
-        printf ("       (no %s here yet)\n", row->name);
-        CHECK (row->type >= ZMQ_SERVER && zmq_errno () == ENOTSUP);
+        /* A library without the drafts. */
+        printf ("       (no %s here)\n", row->name);
+        CHECK (row->type >= ZMQ_SERVER && zmq_errno () == EINVAL && !zmq_has ("draft"));
     }
     return socket;
 }

@@ -1,4 +1,4 @@
-//! Processes that run `ctest/interop/peer.c` on our library or on the genuine one.
+//! Processes that run a program of `ctest/interop` on our library or on the genuine one.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -41,16 +41,35 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Builds the program, against the genuine header where there is one.
+    /// Those that run `peer.c`, built against the genuine header where there is one, and the genuine library as
+    /// the system has it.
     pub fn new() -> Result<Peers, String> {
+        let system = Path::new("/usr/include/zmq.h").exists();
+        Peers::of("peer", "genuine", genuine_library(), !system)
+    }
+
+    /// Those that run `drafts.c`, and a genuine library that has the draft interface: `FERROZMQ_GENUINE_DRAFTS`, or
+    /// what `ctest/test.sh` has built.
+    pub fn drafts() -> Result<Peers, String> {
+        let built = super::target().join("ctest/genuine-drafts/lib/libzmq.so.5");
+        let library = env::var_os("FERROZMQ_GENUINE_DRAFTS").map_or(built, PathBuf::from);
+        Peers::of("drafts", "genuine-drafts", library.canonicalize().ok(), true)
+    }
+
+    fn of(
+        source: &str,
+        links: &str,
+        genuine: Option<PathBuf>,
+        our_header: bool,
+    ) -> Result<Peers, String> {
         let work = super::target().join("interop");
         let library = super::library()?;
         let ours = super::link_folder(&library, &work.join("ours"))?;
-        let genuine = match genuine_library() {
-            Some(path) => Some((super::link_folder(&path, &work.join("genuine"))?, path)),
+        let genuine = match genuine {
+            Some(path) => Some((super::link_folder(&path, &work.join(links))?, path)),
             None => None,
         };
-        let program = build(&work, &ours)?;
+        let program = build(source, our_header, &work, &ours)?;
         super::check_loaded(&program, &ours, &library)?;
         if let Some((folder, path)) = &genuine {
             super::check_loaded(&program, folder, path)?;
@@ -58,7 +77,7 @@ impl Peers {
         Ok(Peers { program, ours, genuine: genuine.map(|(folder, _)| folder) })
     }
 
-    /// Whether this machine has the genuine library (Debian: libzmq5).
+    /// Whether this machine has the genuine library.
     pub fn has_genuine(&self) -> bool {
         self.genuine.is_some()
     }
@@ -155,18 +174,23 @@ fn genuine_library() -> Option<PathBuf> {
         .find_map(|path| Path::new(path).canonicalize().ok())
 }
 
-fn build(work: &Path, library_folder: &Path) -> Result<PathBuf, String> {
-    let source = super::repository().join("ctest/interop/peer.c");
+fn build(
+    name: &str,
+    our_header: bool,
+    work: &Path,
+    library_folder: &Path,
+) -> Result<PathBuf, String> {
+    let source = super::repository().join(format!("ctest/interop/{name}.c"));
     let text = fs::read(&source).map_err(|e| format!("{}: {e}", source.display()))?;
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    let program = work.join(format!("peer-{:016x}", hasher.finish()));
+    let program = work.join(format!("{name}-{:016x}", hasher.finish()));
     if program.exists() {
         return Ok(program);
     }
-    let fresh = work.join(format!("peer.{}", std::process::id()));
+    let fresh = work.join(format!("{name}.{}", std::process::id()));
     let mut command = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    if !Path::new("/usr/include/zmq.h").exists() {
+    if our_header {
         command.arg("-I").arg(super::repository().join("include"));
     }
     command.args(["-std=c99", "-O1", "-Wall", "-Wextra"]).arg(&source).arg("-o").arg(&fresh);
