@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::SockAddr;
@@ -94,9 +95,18 @@ impl Session {
     }
 
     pub(super) fn refused(&mut self, errno: Option<i32>, context: &mut Context<'_>) -> bool {
-        let stop = self.shared.options.reconnect_stop & c::ZMQ_RECONNECT_STOP_CONN_REFUSED != 0;
-        let tcp = matches!(&self.kind, Kind::Dialing(d) if matches!(d.dial, Dial::Tcp { proxy: None, .. }));
-        if stop && tcp && errno == Some(libc::ECONNREFUSED) {
+        let stops = match &self.kind {
+            Kind::Dialing(dialing) => match dialing.dial {
+                Dial::Tcp { proxy: None, .. } => {
+                    let bit = c::ZMQ_RECONNECT_STOP_CONN_REFUSED;
+                    self.shared.options.reconnect_stop & bit != 0
+                }
+                Dial::Ipc { .. } => self.shared.owner.stops_when_refused.load(Ordering::Relaxed),
+                Dial::Tcp { .. } => false,
+            },
+            Kind::Accepted { .. } => false,
+        };
+        if stops && errno == Some(libc::ECONNREFUSED) {
             return self.give_up();
         }
         self.retry(context)

@@ -43,6 +43,9 @@ pub struct Owner {
     pub turn: Arc<Turn>,
     /// Who watches what happens to connections.
     pub observer: Arc<dyn Observer>,
+    /// The user gave an endpoint up, and wants refused connects to end after that
+    /// (ZMQ_RECONNECT_STOP_AFTER_DISCONNECT).
+    pub stops_when_refused: AtomicBool,
     /// The socket is closed: nobody looks into the mailbox any more.
     closed: AtomicBool,
     /// Dropped when nothing of the socket is left.
@@ -60,6 +63,7 @@ impl Owner {
             mailbox,
             turn: Arc::default(),
             observer,
+            stops_when_refused: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             _token: token,
         })

@@ -114,6 +114,9 @@ impl Socket {
         core.process();
         let (protocol, rest) = endpoint::split(address)?;
         let scheme = transport::scheme_of(protocol)?;
+        if core.options.reconnect_stop & c::ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0 {
+            core.owner.stops_when_refused.store(true, Ordering::Relaxed);
+        }
         if core.end_all(address) {
             return Ok(());
         }

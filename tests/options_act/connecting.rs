@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Instant;
 
@@ -9,6 +10,8 @@ use zmq::base::Error;
 use zmq::base::constants as c;
 
 use super::util::{DeadPort, listener, message, ms};
+
+use crate::support::Scratch;
 use crate::support::local::{Context, PATIENCE};
 use crate::support::raw::{self, COMMAND, Raw, command, frame};
 
@@ -90,6 +93,31 @@ fn reconnect_stop_on_refusal() {
     let endpoint = socket.last_endpoint();
     events.until(c::ZMQ_EVENT_CLOSED);
     super::util::eventually("the end of the endpoint", || {
+        super::util::events(&socket);
+        socket.api().disconnect(&endpoint) == Err(Error::NoEntry)
+    });
+}
+
+#[test]
+fn reconnect_stop_after_a_disconnect() {
+    let context = Context::new();
+    let socket = context.socket(c::ZMQ_PUSH);
+    let events = socket.watch(&context);
+    socket.set(c::ZMQ_RECONNECT_IVL, 1);
+    // A file that nobody listens at any more.
+    let folder = Scratch::new("refused").expect("a folder");
+    let path = folder.path().join("socket");
+    drop(UnixListener::bind(&path).expect("a new file"));
+    socket.api().connect(&format!("ipc://{}", path.display())).expect("an address");
+    events.until(c::ZMQ_EVENT_CONNECT_RETRIED);
+    socket.api().connect("inproc://other").expect("an address");
+    socket.set(c::ZMQ_RECONNECT_STOP, c::ZMQ_RECONNECT_STOP_AFTER_DISCONNECT);
+    socket.api().disconnect("inproc://other").expect("connected");
+    super::util::eventually("the end of the endpoint", || {
+        socket.try_send(&[b"m"], c::ZMQ_DONTWAIT) == Err(Error::Again)
+    });
+    let endpoint = format!("ipc://{}", path.display());
+    super::util::eventually("its leaving the table", || {
         super::util::events(&socket);
         socket.api().disconnect(&endpoint) == Err(Error::NoEntry)
     });
