@@ -100,7 +100,7 @@ pub fn open(
         datagrams: Arc::new(datagrams),
         framing,
         gate: Lock::new(Gate::new(worker.registration(key))),
-        shared: shared,
+        shared,
     });
     link.wire.send.lock().link.open = true;
     worker.count(1);
