@@ -1,12 +1,48 @@
 //! GSSAPI with a real Kerberos server: between two of ours, and with Debian's libzmq5 as client and as server.
 //!
-//! `support/conversation.rs` tells how the scripts are to be read, `support/kdc.rs` who there is in the realm.
+//! `support/conversation.rs` tells how the scripts are to be read, `support/kdc.rs` who there is in the realm. The
+//! program of the original suite that skips itself without a realm runs here as well.
 
+#[path = "conformance/compile.rs"]
+mod compile;
+#[path = "conformance/suite.rs"]
+#[allow(dead_code, reason = "only what finds the program")]
+mod suite;
 mod support;
 
+use std::process::Command;
+
+use compile::Compiler;
+use support::Scratch;
+use support::child::{End, Run, run};
 use support::conversation::{Conversation, PAIRS, all, leak};
 use support::kdc::Kdc;
 use support::peer::Side;
+
+#[test]
+fn the_program_of_the_original_suite() {
+    in_realm(|realm| {
+        let outcome = original("test_security_gssapi", realm).expect("it can be built and started");
+        assert_eq!(outcome.end, End::Code(0), "{}", outcome.output);
+        assert!(outcome.output.contains("5 Tests 0 Failures 0 Ignored"), "{}", outcome.output);
+    });
+}
+
+fn original(name: &str, realm: &[(String, String)]) -> Result<Run, String> {
+    let vendor = suite::vendor()?;
+    let programs = suite::programs(&vendor)?;
+    let program = programs.iter().find(|known| known.name == name).ok_or("no such program")?;
+    let cache = support::target().join("conformance");
+    let folder = support::link_folder(&support::library()?, &cache.join("gssapi"))?;
+    let here = support::repository();
+    let (include, shim) = (here.join("include"), here.join("tests/conformance/shim"));
+    let compiler = Compiler::new(&vendor, &include, &shim, &folder, &cache)?;
+    let scratch = Scratch::new("original")?;
+    let mut command = Command::new(compiler.program(name, &program.source)?);
+    command.current_dir(scratch.path()).env("LD_LIBRARY_PATH", &folder);
+    command.envs(realm.iter().map(|(variable, value)| (variable, value)));
+    run(&mut command, program.limit, &scratch.path().join("log")).map_err(|e| e.to_string())
+}
 
 /// Ours is the server.
 const OUR_SERVER: &[(Side, Side)] = &[(Side::Ours, Side::Ours), (Side::Genuine, Side::Ours)];

@@ -6,6 +6,7 @@
 
 mod curve;
 mod decoding;
+mod gssapi;
 mod handshakes;
 mod seeds;
 mod texts;
@@ -13,7 +14,7 @@ mod texts;
 pub use seeds::{escape, unescape};
 
 /// A target's name and function.
-pub const TARGETS: [(&str, fn(&[u8])); 18] = [
+pub const TARGETS: [(&str, fn(&[u8])); 21] = [
     ("greeting", handshakes::greeting),
     ("frames_v1", decoding::frames_v1),
     ("frames_v2", decoding::frames_v2),
@@ -24,6 +25,9 @@ pub const TARGETS: [(&str, fn(&[u8])); 18] = [
     ("handshake_curve_client", curve::client),
     ("handshake_curve_server", curve::server),
     ("curve_traffic", curve::traffic),
+    ("handshake_gssapi_client", gssapi::client),
+    ("handshake_gssapi_server", gssapi::server),
+    ("gssapi_traffic", gssapi::traffic),
     ("commands", texts::commands),
     ("metadata", texts::metadata),
     ("zap_reply", texts::zap_reply),

@@ -12,7 +12,8 @@ use super::local::PATIENCE;
 
 pub const REALM: &str = "FZ.TEST";
 
-/// Who there is in the realm. All of their keys are in one keytab, the first first.
+/// Who there is in the realm, besides a service `zmqtest2` on this machine. All of their keys are in one keytab, the
+/// first first.
 const PRINCIPALS: [&str; 3] = ["zmqtest1", "zmqtest2", "zmq/localhost"];
 
 const PROGRAMS: [&str; 3] = ["krb5kdc", "kdb5_util", "kadmin.local"];
@@ -60,7 +61,9 @@ impl Kdc {
             fs::write(folder.path().join(name), text).map_err(|e| format!("{name}: {e}"))?;
         }
         run(&folder, "kdb5_util", &["create", "-s", "-W", "-P", "master"])?;
-        for principal in PRINCIPALS {
+        let mut principals = PRINCIPALS.map(str::to_owned).to_vec();
+        principals.push(format!("zmqtest2/{}", host_name()));
+        for principal in principals {
             run(&folder, "kadmin.local", &["-q", &format!("addprinc -randkey {principal}")])?;
             run(&folder, "kadmin.local", &["-q", &format!("ktadd -k {path}/keytab {principal}")])?;
         }
@@ -101,6 +104,12 @@ impl Drop for Kdc {
         // It keeps nothing that would be worth a gentle end.
         let _ended = self.process.kill().and_then(|()| self.process.wait());
     }
+}
+
+/// This machine's name as Kerberos writes it, where a name has none.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_lowercase()
 }
 
 fn program(name: &str) -> Option<PathBuf> {
