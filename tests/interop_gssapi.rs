@@ -10,14 +10,21 @@ mod compile;
 mod suite;
 mod support;
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use compile::Compiler;
 use support::Scratch;
 use support::child::{End, Run, run};
 use support::conversation::{Conversation, PAIRS, all, leak};
 use support::kdc::Kdc;
-use support::peer::Side;
+use support::local::PATIENCE;
+use support::peer::{Peers, Side, words};
+use support::raw::{command, greeting};
 
 #[test]
 fn the_program_of_the_original_suite() {
@@ -42,6 +49,56 @@ fn original(name: &str, realm: &[(String, String)]) -> Result<Run, String> {
     command.current_dir(scratch.path()).env("LD_LIBRARY_PATH", &folder);
     command.envs(realm.iter().map(|(variable, value)| (variable, value)));
     run(&mut command, program.limit, &scratch.path().join("log")).map_err(|e| e.to_string())
+}
+
+/// Tokens that are none, and others that nearly are one, from peers who have proven nothing: they are refused, and a
+/// good client is served afterwards.
+#[test]
+fn tokens_from_strangers() {
+    const STRANGERS: usize = 300;
+    in_realm(|realm| {
+        let peers = Peers::new().expect("a peer program");
+        let folder = Scratch::new("tokens").expect("a folder");
+        let place = folder.path().join("open");
+        let endpoint = format!("ipc://{}", place.display());
+        let start = |name: &str, script: String| {
+            peers.start_in(Side::Ours, name, &words(&script), folder.path(), realm).expect(name)
+        };
+        let server =
+            start("server", format!("socket rep {} bind {endpoint} echo 1", SETTINGS[0].server));
+        let mut random = fastrand::Rng::with_seed(38);
+        // The beginning of a token of Kerberos, as RFC 4121 has it.
+        let begun = b"\x60\x82\x02\xb8\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01\x00\x6e\x82\x02\xa7\x30\x82";
+        for _ in 0..STRANGERS {
+            let mut stream = knock(&place);
+            let cut = random.usize(..=begun.len());
+            let mut token = begun[..cut].to_vec();
+            token.extend((0..random.usize(..900)).map(|_| random.u8(..)));
+            let body = [&(token.len() as u32).to_be_bytes()[..], &token].concat();
+            stream.write_all(&greeting(b"GSSAPI")).expect("a greeting is read");
+            stream.write_all(&command("INITIATE", &body)).expect("a command is read");
+            let mut heard = Vec::new();
+            stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+            stream.read_to_end(&mut heard).expect("a clean end");
+            assert_eq!(heard.len(), 64, "nothing is said to a stranger");
+        }
+        let client =
+            start("client", format!("socket req {} connect {endpoint} ask 1", SETTINGS[0].client));
+        client.finish().expect("a good client is served");
+        server.finish().expect("the server lives");
+    });
+}
+
+/// Connects as soon as somebody listens.
+fn knock(place: &Path) -> UnixStream {
+    let began = Instant::now();
+    loop {
+        match UnixStream::connect(place) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Ours is the server.

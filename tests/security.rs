@@ -8,6 +8,7 @@ mod support;
 mod security {
     mod attacks;
     mod curve;
+    mod gssapi;
     mod handler;
     mod plain;
 }
