@@ -102,7 +102,7 @@ impl Session {
                     self.shared.options.reconnect_stop & bit != 0
                 }
                 Dial::Ipc { .. } => self.shared.owner.stops_when_refused.load(Ordering::Relaxed),
-                Dial::Tcp { .. } => false,
+                Dial::Tcp { .. } | Dial::Ws { .. } | Dial::Kernel { .. } => false,
             },
             Kind::Accepted { .. } => false,
         };
