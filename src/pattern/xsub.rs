@@ -78,7 +78,8 @@ impl XSub {
         pipe.flush();
     }
 
-    /// Sends a part that is a subscription, as such.
+    /// Sends a part that is a subscription. On the wire it stays what the user made of it, a part of data; only
+    /// subscriptions of this side's own making (ZMQ_SUBSCRIBE, and all of them to a new publisher) are commands.
     fn send_subscription(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
         let (kind, topic) = msg.data().split_first().ok_or(Error::Invalid)?;
         let forward = if *kind == SUBSCRIBE {
@@ -87,22 +88,20 @@ impl XSub {
         } else {
             self.interests.remove(topic) == Removed::Last || self.verbose_unsubscribe
         };
-        if self.out.is_amid_message() {
-            // It belongs to a message of which data is out: it goes as a part of that. One that is not to
-            // be forwarded leaves a gap, unless the message would have no end then.
+        if self.out.is_amid_message() || msg.more() {
+            // It goes as a part of its message. One that is not to be forwarded leaves a gap, unless the message
+            // would have no end then.
             if !forward && msg.more() {
                 msg.take();
             } else {
                 if !forward {
                     *msg = Msg::new();
                 }
-                self.out.send(pipes, msg);
+                self.send_data(pipes, msg);
             }
         } else {
-            let mut msg = msg.take();
+            let msg = msg.take();
             if forward {
-                msg.set_more(false);
-                msg.set_command(true);
                 self.tell_all(pipes, msg);
             }
         }
@@ -234,7 +233,8 @@ mod tests {
         }
         for peer in 0..2 {
             let got = world.peers.received_parts(peer);
-            assert!(got.iter().all(|parts| parts[0].is_command() && parts.len() == 1));
+            // As the user wrote them: data, not commands.
+            assert!(got.iter().all(|parts| !parts[0].is_command() && parts.len() == 1));
             let data: Vec<_> = got.iter().map(|parts| parts[0].data()).collect();
             assert_eq!(data, [b"\x01A", b"\x01A", b"\x00A"]);
         }
@@ -291,10 +291,10 @@ mod tests {
     fn each_part_may_be_a_subscription() {
         let mut world = xsub(1);
         assert_eq!(world.send(&["\x01A", "data", "\x01B", "end"]), Ok(()));
-        assert_eq!(world.received(0), [vec!["\x01A"], vec!["data", "\x01B", "end"]]);
+        assert_eq!(world.received(0), [["\x01A", "data", "\x01B", "end"]]);
         assert_eq!(world.pattern.topics_count(), Ok(2));
         assert_eq!(world.send(&["\x01C", "\x01D"]), Ok(()));
-        assert_eq!(world.received(0), [["\x01C"], ["\x01D"]]);
+        assert_eq!(world.received(0), [["\x01C", "\x01D"]]);
         // What is not forwarded leaves no message without an end.
         assert_eq!(world.send(&["data", "\0Z", "\0Z"]), Ok(()));
         assert_eq!(world.send(&["next"]), Ok(()));
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(world.received(0), [["data", "\x01B"]]);
         assert_eq!(world.pattern.topics_count(), Ok(0));
         assert_eq!(world.send(&["\x01A", "\x01B"]), Ok(()));
-        assert_eq!(world.received(0), [["\x01A"], ["\x01B"]]);
+        assert_eq!(world.received(0), [["\x01A", "\x01B"]]);
         assert_eq!(world.pattern.topics_count(), Ok(2));
     }
 
