@@ -132,7 +132,12 @@ impl Pattern for Router {
     }
 
     fn notifies(&self) -> i32 {
-        if self.is_raw() { 0 } else { self.peers.options.notify }
+        // As a STREAM does, and it cannot be turned off.
+        if self.is_raw() {
+            c::ZMQ_NOTIFY_CONNECT | c::ZMQ_NOTIFY_DISCONNECT
+        } else {
+            self.peers.options.notify
+        }
     }
 }
 
@@ -408,6 +413,7 @@ mod tests {
         let mut world = router();
         assert_eq!(world.set_int(c::ZMQ_ROUTER_RAW, 1), Ok(()));
         assert!(world.pattern.is_raw());
+        assert_eq!(world.pattern.notifies(), 3);
         let id = world.peers.join(&mut world.pipes);
         world.pattern.attach(&mut world.pipes, id, Attach::default());
         world.peer_sends(0, &["GET /"]);
