@@ -50,7 +50,7 @@ pub unsafe extern "C" fn zmq_bind(s: *mut c_void, addr: *const c_char) -> c_int 
     guard::call(-1, || {
         let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let addr = unsafe { ptr::text(addr) }?;
+        let addr = unsafe { endpoint(addr) };
         socket.bind(addr).map(|()| 0)
     })
 }
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn zmq_connect(s: *mut c_void, addr: *const c_char) -> c_i
     guard::call(-1, || {
         let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let addr = unsafe { ptr::text(addr) }?;
+        let addr = unsafe { endpoint(addr) };
         socket.connect(addr).map(|()| 0)
     })
 }
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn zmq_unbind(s: *mut c_void, addr: *const c_char) -> c_in
     guard::call(-1, || {
         let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let addr = unsafe { ptr::text(addr) }?;
+        let addr = unsafe { endpoint(addr) };
         socket.unbind(addr).map(|()| 0)
     })
 }
@@ -107,9 +107,18 @@ pub unsafe extern "C" fn zmq_disconnect(s: *mut c_void, addr: *const c_char) -> 
     guard::call(-1, || {
         let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let addr = unsafe { ptr::text(addr) }?;
+        let addr = unsafe { endpoint(addr) };
         socket.disconnect(addr).map(|()| 0)
     })
+}
+
+/// An endpoint as text. What is none is refused like the empty one: after the socket's context was looked at.
+///
+/// # Safety
+/// `addr` is NULL or points to a NUL-terminated string that nobody changes during the call.
+unsafe fn endpoint<'a>(addr: *const c_char) -> &'a str {
+    // SAFETY: the same promise.
+    unsafe { ptr::text(addr) }.unwrap_or_default()
 }
 
 /// Sends a copy of `len` bytes as one part. ZMQ_SNDMORE in `flags` says that more parts follow,

@@ -16,7 +16,12 @@ impl AddressFilter {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().ok()?;
+        // The form of endpoints is taken too.
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let address: IpAddr = match bare {
+            Some(bare) => IpAddr::V6(bare.parse().ok()?),
+            None => address.parse().ok()?,
+        };
         if address.is_ipv6() && !ipv6 {
             return None;
         }
@@ -59,7 +64,7 @@ mod tests {
         for good in ["127.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "1.2.3.4/32"] {
             assert!(AddressFilter::parse(good, false).is_some(), "{good}");
         }
-        for good in ["::1", "::/0", "fe80::/10", "::1/128", "127.0.0.1/8"] {
+        for good in ["::1", "::/0", "fe80::/10", "::1/128", "127.0.0.1/8", "[::1]", "[fe80::]/10"] {
             assert!(AddressFilter::parse(good, true).is_some(), "{good}");
         }
         let bad = [
@@ -78,6 +83,9 @@ mod tests {
             "::1/129",
             " 1.2.3.4",
             "*",
+            "[127.0.0.1]",
+            "[::1",
+            "::1]",
         ];
         for bad in bad {
             assert!(AddressFilter::parse(bad, true).is_none(), "{bad}");

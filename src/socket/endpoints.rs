@@ -217,6 +217,8 @@ impl Core {
         let connecting_identity = self.identity();
         let hub = self.environment.hub.clone();
         let pipe = self.attach(new, assigned);
+        // Also when the pattern has no use for the pipe (a second one of a PAIR): the address is connected to.
+        self.add_endpoint(id, address, Place::Joined);
         let key = self.pipes.key(pipe)?;
         let connecting = Connecting {
             far,
@@ -227,7 +229,6 @@ impl Core {
         if let Some(binder) = hub.connect(address, connecting) {
             self.pattern.identify(&mut self.pipes, pipe, &binder.routing_id);
         }
-        self.add_endpoint(id, address, Place::Joined);
         Some(pipe)
     }
 
