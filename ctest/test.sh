@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them.
 #
-#   ctest/test.sh [STAGE...]     stages: rust fuzz loom doc c conformance interop pyzmq (all when none is named)
+#   ctest/test.sh [STAGE...]     stages: rust fuzz loom doc c differential conformance
+#                                interop pyzmq (all when none is named)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -11,7 +12,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz loom doc c conformance interop pyzmq)
+[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz loom doc c differential conformance interop pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -63,7 +64,7 @@ build() {
 stage_rust() {
     local name names=()
     for name in $(integration_tests); do
-        case $name in conformance | fuzz_corpus | interop*) ;; *) names+=(--test "$name") ;; esac
+        case $name in conformance | differential | fuzz_corpus | interop*) ;; *) names+=(--test "$name") ;; esac
     done
     run_tests rust 900 --lib ${names[@]+"${names[@]}"}
 }
@@ -80,6 +81,11 @@ stage_loom() {
 
 stage_doc() {
     run doc 300 cargo test --doc
+}
+
+# The programs of ctest/differential on the genuine library and on ours, line by line.
+stage_differential() {
+    run differential 300 cargo test --test differential
 }
 
 stage_conformance() {

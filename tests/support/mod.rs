@@ -6,6 +6,7 @@
 
 pub mod alone;
 pub mod child;
+pub mod compile;
 pub mod conversation;
 pub mod curve;
 pub mod kdc;

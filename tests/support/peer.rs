@@ -1,9 +1,7 @@
 //! Processes that run a program of `ctest/interop` on our library or on the genuine one.
 
-use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,7 +67,8 @@ impl Peers {
             Some(path) => Some((super::link_folder(&path, &work.join(links))?, path)),
             None => None,
         };
-        let program = build(source, our_header, &work, &ours)?;
+        let source = super::repository().join(format!("ctest/interop/{source}.c"));
+        let program = super::compile::compile(&source, &[], our_header, &work, &ours)?;
         super::check_loaded(&program, &ours, &library)?;
         if let Some((folder, path)) = &genuine {
             super::check_loaded(&program, folder, path)?;
@@ -160,8 +159,8 @@ pub fn words(script: &str) -> Vec<String> {
         .collect()
 }
 
-/// `FERROZMQ_GENUINE`, or what the loader finds by itself.
-fn genuine_library() -> Option<PathBuf> {
+/// The genuine library: `FERROZMQ_GENUINE`, or what the loader finds by itself.
+pub fn genuine_library() -> Option<PathBuf> {
     if let Some(given) = env::var_os("FERROZMQ_GENUINE") {
         return PathBuf::from(given).canonicalize().ok();
     }
@@ -172,35 +171,6 @@ fn genuine_library() -> Option<PathBuf> {
         .filter(|line| line.trim_start().starts_with("libzmq.so.5 "))
         .filter_map(|line| line.rsplit(' ').next())
         .find_map(|path| Path::new(path).canonicalize().ok())
-}
-
-fn build(
-    name: &str,
-    our_header: bool,
-    work: &Path,
-    library_folder: &Path,
-) -> Result<PathBuf, String> {
-    let source = super::repository().join(format!("ctest/interop/{name}.c"));
-    let text = fs::read(&source).map_err(|e| format!("{}: {e}", source.display()))?;
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    let program = work.join(format!("{name}-{:016x}", hasher.finish()));
-    if program.exists() {
-        return Ok(program);
-    }
-    let fresh = work.join(format!("{name}.{}", std::process::id()));
-    let mut command = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    if our_header {
-        command.arg("-I").arg(super::repository().join("include"));
-    }
-    command.args(["-std=c99", "-O1", "-Wall", "-Wextra"]).arg(&source).arg("-o").arg(&fresh);
-    command.arg("-L").arg(library_folder).arg("-lzmq");
-    let answer = command.output().map_err(|e| format!("cc: {e}"))?;
-    if !answer.status.success() {
-        return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&answer.stderr)));
-    }
-    fs::rename(&fresh, &program).map_err(|e| format!("{}: {e}", program.display()))?;
-    Ok(program)
 }
 
 /// A port below those that the kernel gives to outgoing connections, each only once in this process: between this
