@@ -45,7 +45,7 @@ impl Core {
         match id {
             c::ZMQ_RCVMORE => return Ok(Value::LooseInt(i32::from(self.more_to_read))),
             c::ZMQ_EVENTS => {
-                return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT)));
+                return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT, 0)));
             }
             c::ZMQ_FD => return self.descriptor().map(Value::LooseInt),
             c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.last_endpoint.clone())),
@@ -62,14 +62,14 @@ impl Core {
         }
     }
 
-    /// The poll events among `wanted` that a call now would find.
-    pub(super) fn events(&mut self, wanted: i32) -> i32 {
+    /// The poll events among `wanted` that a call now would find. The caller is registered as waiting `own` times.
+    pub(super) fn events(&mut self, wanted: i32, own: usize) -> i32 {
         self.process();
         self.flush_left();
         let mut events = 0;
         if wanted & c::ZMQ_POLLIN != 0 {
             let mut ready = self.pattern.can_recv(&mut self.pipes);
-            if !ready && self.pull(1) {
+            if !ready && self.pull(own) {
                 ready = self.pattern.can_recv(&mut self.pipes);
             }
             events |= if ready { c::ZMQ_POLLIN } else { 0 };

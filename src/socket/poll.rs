@@ -38,7 +38,7 @@ pub fn poll_masked(
     mask: Option<SignalMask>,
 ) -> Result<usize, Error> {
     let mut fds: Vec<PollFd> = items.iter().filter_map(PollItem::watched).collect();
-    let ready = look(items, &mut fds, true)?;
+    let ready = look(items, &mut fds, true, 0)?;
     if ready > 0 {
         return Ok(ready);
     }
@@ -58,18 +58,18 @@ pub fn poll_masked(
             join(items, &mut wait)?;
             first = false;
         }
-        let ready = look(items, &mut fds, false)?;
+        let ready = look(items, &mut fds, false, 1)?;
         if ready > 0 {
             return Ok(ready);
         }
         match wait.sleep(&mut fds, until) {
             Ok(()) => {}
             // Time is up: what came in the last moment still counts.
-            Err(Error::Again) => return look(items, &mut fds, true),
+            Err(Error::Again) => return look(items, &mut fds, true, 1),
             Err(error) => return Err(error),
         }
         wait.rearm();
-        let (ready, over) = look_after_sleep(items, &fds)?;
+        let (ready, over) = look_after_sleep(items, &fds, 1)?;
         if ready > 0 {
             return Ok(ready);
         }
@@ -120,16 +120,25 @@ impl PollItem {
     }
 }
 
-/// Looks at every item without waiting.
-fn look(items: &mut [PollItem], fds: &mut [PollFd], ask_kernel: bool) -> Result<usize, Error> {
+/// Looks at every item without waiting. The caller is registered with each socket `own` times.
+fn look(
+    items: &mut [PollItem],
+    fds: &mut [PollFd],
+    ask_kernel: bool,
+    own: usize,
+) -> Result<usize, Error> {
     if ask_kernel && !fds.is_empty() {
         sys::poll(fds, Some(Duration::ZERO))?;
     }
-    look_after_sleep(items, fds).map(|(ready, _)| ready)
+    look_after_sleep(items, fds, own).map(|(ready, _)| ready)
 }
 
 /// How many items are ready, and whether a connection was waited for that is over.
-fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<(usize, bool), Error> {
+fn look_after_sleep(
+    items: &mut [PollItem],
+    fds: &[PollFd],
+    own: usize,
+) -> Result<(usize, bool), Error> {
     let mut fds = fds.iter();
     let (mut ready, mut over) = (0, false);
     for item in items.iter_mut() {
@@ -137,7 +146,7 @@ fn look_after_sleep(items: &mut [PollItem], fds: &[PollFd]) -> Result<(usize, bo
             Target::Fd(_) => item.found(fds.next().map_or(0, PollFd::revents)),
             Target::Socket(handle) => {
                 let mut core = Socket(handle).enter()?;
-                item.revents = core.events(i32::from(item.events)) as i16;
+                item.revents = core.events(i32::from(item.events), own) as i16;
                 over |= core.attended_over;
             }
         }

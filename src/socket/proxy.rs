@@ -181,7 +181,7 @@ fn item(handle: usize, events: i16) -> PollItem {
 
 fn writable(socket: Socket) -> Result<bool, Error> {
     let mut core = socket.enter()?;
-    Ok(core.events(c::ZMQ_POLLOUT) != 0)
+    Ok(core.events(c::ZMQ_POLLOUT, 0) != 0)
 }
 
 fn is_rep(socket: Socket) -> Result<bool, Error> {

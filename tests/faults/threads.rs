@@ -1,7 +1,9 @@
 //! Sockets used by several threads at once: nobody should, and nothing breaks.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use zmq::base::Error;
 use zmq::base::constants as c;
@@ -85,6 +87,35 @@ fn many_threads_receive_everything_between_them() {
         got.sort_unstable();
         assert!(got.into_iter().eq(0..EACH));
     }
+}
+
+/// Whoever looks whether there is input must not take in what another thread sleeps for without telling it.
+#[test]
+fn a_look_at_the_events_wakes_the_thread_that_waits() {
+    const ROUNDS: usize = 1000;
+    let context = Context::new();
+    let (push, pull) = (context.socket(c::ZMQ_PUSH), context.socket(c::ZMQ_PULL));
+    pull.api().bind("tcp://127.0.0.1:0").expect("a bind");
+    push.api().connect(&pull.last_endpoint()).expect("a connect");
+    let received = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                pull.recv();
+                received.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for round in 0..ROUNDS {
+            push.send(&[b"message"]);
+            let limit = Instant::now() + Duration::from_secs(10);
+            while received.load(Ordering::SeqCst) == round {
+                assert!(Instant::now() < limit, "asleep with a message there, round {round}");
+                let mut item =
+                    [PollItem { target: Target::Socket(pull.handle), events: 1, revents: 0 }];
+                socket::poll(&mut item, 0).expect("a poll");
+            }
+        }
+    });
 }
 
 /// Any call at any time from any thread answers something.
