@@ -179,12 +179,12 @@ static void on_signal (int number)
     (void) number;
 }
 
-static volatile int waiting;
+static int waiting;
 
 static void *interrupt (void *thread)
 {
     void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_PAIR);
-    while (waiting) { /* again and again, as the first may come before the call blocks */
+    while (__atomic_load_n (&waiting, __ATOMIC_SEQ_CST)) { /* again and again, as the first may come before the call blocks */
         pthread_kill (*(pthread_t *) thread, SIGUSR1);
         poll_one (socket, 0, 5);
     }
@@ -203,7 +203,7 @@ TEST (signals_interrupt)
     memset (&action, 0, sizeof action);
     action.sa_handler = on_signal;
     sigaction (SIGUSR1, &action, NULL);
-    waiting = 1;
+    __atomic_store_n (&waiting, 1, __ATOMIC_SEQ_CST);
     pthread_create (&thread, NULL, interrupt, &self);
     FAILS (zmq_recv (socket, bytes, sizeof bytes, 0), EINTR);
     FAILS (zmq_send (socket, "x", 1, 0), EINTR);
@@ -212,7 +212,7 @@ TEST (signals_interrupt)
     FAILS (zmq_ctx_term (context), EINTR); /* the socket is still open; the context is ending now */
     FAILS (zmq_recv (socket, bytes, sizeof bytes, 0), ETERM);
     GOOD (zmq_close (socket));
-    waiting = 0;
+    __atomic_store_n (&waiting, 0, __ATOMIC_SEQ_CST);
     pthread_join (thread, NULL);
     GOOD (zmq_ctx_term (context));
 }

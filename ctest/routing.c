@@ -168,12 +168,12 @@ TEST (notices)
 
 /* A connection may be complete before zmq_connect is over: the peer's name must not get lost in between. Other threads
  * take the processor away, so that this happens now and then. */
-static volatile int busy;
+static int busy;
 
 static void keep_busy (void *argument)
 {
     (void) argument;
-    while (busy)
+    while (__atomic_load_n (&busy, __ATOMIC_RELAXED))
         ;
 }
 
@@ -182,7 +182,7 @@ TEST (hurried_peers)
     void *hogs[4], *dealer = open_socket (context, ZMQ_DEALER);
     int i;
     size_t t;
-    busy = 1;
+    __atomic_store_n (&busy, 1, __ATOMIC_RELAXED);
     for (i = 0; i < 4; i++)
         hogs[i] = zmq_threadstart (keep_busy, NULL);
     for (t = 1; t < TRANSPORTS; t++) {
@@ -198,7 +198,7 @@ TEST (hurried_peers)
                 break;
         }
     }
-    busy = 0;
+    __atomic_store_n (&busy, 0, __ATOMIC_RELAXED);
     for (i = 0; i < 4; i++)
         zmq_threadclose (hogs[i]);
     GOOD (zmq_close (dealer));

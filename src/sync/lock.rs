@@ -16,6 +16,15 @@ impl<T> Lock<T> {
     /// Waits for the lock.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        // ThreadSanitizer does not see into the standard library's slow path (ctest/tsan.sh).
+        #[cfg(tsan)]
+        loop {
+            if let Some(guard) = self.try_lock() {
+                return guard;
+            }
+            std::thread::yield_now();
+        }
+        #[cfg(not(tsan))]
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
