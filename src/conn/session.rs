@@ -269,7 +269,12 @@ impl Session {
                 gate.taken = false;
                 gate.apply();
                 if gate.paused {
-                    // The socket reads first; the end of the stream comes after that.
+                    drop(gate);
+                    // The socket reads first; the end of the stream comes after that. What it sends meanwhile has
+                    // nobody to go to, unless it is kept for the next connection.
+                    if matches!(self.kind, Kind::Accepted { .. }) {
+                        self.connection.wire.deafen();
+                    }
                     return true;
                 }
             }

@@ -26,7 +26,7 @@ impl Router {
         if msg.more() {
             let mut refusal = Error::HostUnreachable;
             if let Some(id) = self.peers.find(msg.data())
-                && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.ended())
+                && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.deaf())
             {
                 if pipe.check_write() {
                     self.receiver = Some(id);

@@ -416,6 +416,11 @@ impl Pipe {
             }
     }
 
+    /// Whether what is sent can still reach anybody. A peer that is gone may have left something to read.
+    pub fn deaf(&self) -> bool {
+        self.ended() || matches!(&self.end, End::Wire(end) if end.deaf())
+    }
+
     /// Whether the far side is gone and nothing is left to read.
     pub fn exhausted(&mut self) -> bool {
         self.ended() && !self.check_read()

@@ -41,6 +41,8 @@ pub struct Wire {
     /// The socket's thread just waited for what it read: its answer should not wait.
     pub eager: AtomicBool,
     gone: AtomicBool,
+    /// Nothing that is sent reaches the peer any more, though there is still something of it to read.
+    deaf: AtomicBool,
 }
 
 /// What waits to be written.
@@ -421,6 +423,7 @@ impl Wire {
             guarded: AtomicBool::new(false),
             eager: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
         })
     }
 
@@ -452,6 +455,14 @@ impl Wire {
         if !self.gone.swap(true, Ordering::AcqRel) {
             self.post(|target| Notice::Ended(target.key));
         }
+    }
+
+    /// The peer hears nothing any more, but not everything of it was read: what waits is dropped, and senders that
+    /// wait for room learn that there will be none.
+    pub fn deafen(&self) {
+        self.deaf.store(true, Ordering::Release);
+        self.send.lock().clear();
+        self.post(|target| Notice::Writable(target.key));
     }
 
     /// The send mark, as a number to compare with.
@@ -664,7 +675,7 @@ impl End {
     }
 
     pub(super) fn check_write(&mut self, hurried: bool) -> bool {
-        if self.closed || self.wire.gone.load(Ordering::Relaxed) {
+        if self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf() {
             return false;
         }
         self.wire.conflate
@@ -686,7 +697,7 @@ impl End {
     /// Appends a part and takes it; false, with the part left alone, when there is no room or no peer.
     #[inline]
     pub(super) fn send(&mut self, msg: &mut Msg, hurried: bool) -> bool {
-        if self.closed || self.wire.gone.load(Ordering::Relaxed) {
+        if self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf() {
             return false;
         }
         if !self.stage.is_empty() {
@@ -775,6 +786,10 @@ impl End {
 
     pub(super) fn ended(&self) -> bool {
         self.closed || self.wire.gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn deaf(&self) -> bool {
+        self.wire.deaf.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&mut self, linger_ms: i32) {

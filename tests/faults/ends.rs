@@ -15,6 +15,7 @@ use zmq::socket::{self, PollItem, Target};
 use crate::support::Scratch;
 use crate::support::alone::{alone, descriptors, thread_number, threads, wait_until_asleep};
 use crate::support::local::{Context, PATIENCE, Service, Socket};
+use crate::support::raw::{Raw, frame};
 
 /// Every call on a handle that is no socket any more.
 fn expect_not_socket(handle: usize) {
@@ -392,4 +393,49 @@ fn unbinding_meets_connecting() {
         }
         panic!("the client did not come back");
     });
+}
+
+/// The peer is gone, and what it sent is not read: whoever waits for room to send to it need not wait for that.
+#[test]
+fn a_sender_that_waits_hears_of_the_end_though_nobody_reads() {
+    let context = Context::new();
+    let router = context.socket(c::ZMQ_ROUTER);
+    router.set(c::ZMQ_ROUTER_MANDATORY, 1);
+    router.set(c::ZMQ_RCVHWM, 1);
+    router.set(c::ZMQ_SNDHWM, 1);
+    let mut peer = Raw::connect(router.listen());
+    peer.greet("DEALER");
+    peer.send(&[frame(0, b"first"), frame(0, b"second"), frame(0, b"third")].concat());
+    let name = router.recv().swap_remove(0);
+    // Until the kernel takes no more either.
+    let body = vec![0; 100_000];
+    let full = |router: &Socket| router.try_send(&[&name, &body], c::ZMQ_DONTWAIT).is_err();
+    let mut refused = 0;
+    while refused < 20 {
+        if full(&router) {
+            refused += 1;
+            thread::sleep(Duration::from_millis(5));
+        } else {
+            refused = 0;
+        }
+    }
+    let sender = AtomicI32::new(0);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            sender.store(thread_number(), Ordering::SeqCst);
+            router.set(c::ZMQ_SNDTIMEO, 20_000);
+            let started = Instant::now();
+            (router.try_send(&[&name, &body], 0), started.elapsed())
+        });
+        while sender.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        wait_until_asleep(sender.load(Ordering::SeqCst));
+        // With unread input, so that the connection is reset.
+        drop(peer);
+        let (result, took) = waiting.join().expect("a sender");
+        assert_eq!(result, Err(Error::HostUnreachable));
+        assert!(took < Duration::from_secs(15), "{took:?}");
+    });
+    assert_eq!(router.recv()[1], b"second", "what it sent is still there");
 }
