@@ -16,6 +16,11 @@ use crate::pipe::{PipeId, Pipes};
 /// a send counts for that send.
 const MOST_READ: usize = 1_000_000;
 
+/// Subscriptions and their ends that are kept for the user to read, and bytes of them; beyond that the oldest are
+/// forgotten. They have been applied, and who reads at all never comes near this.
+const MOST_TOLD: usize = 1_000_000;
+const MOST_TOLD_BYTES: usize = 64 << 20;
+
 /// The state of an XPUB. A PUB has one inside.
 pub(super) struct XPub {
     out: FanOut,
@@ -47,8 +52,9 @@ struct XPubOptions {
 
 /// What was read from subscribers, for the user.
 ///
-/// Subscriptions have no bound here: they have to be applied whether or not the user reads of them. Other
-/// messages have: beyond it their senders are not read until the user has caught up.
+/// Subscriptions are applied whether or not the user reads of them, so they do not hold up their senders; of a user
+/// who does not read, the oldest are forgotten at a bound. Other messages do: beyond theirs their senders are not read
+/// until the user has caught up.
 struct Inbox {
     /// Nobody will read: a PUB.
     closed: bool,
@@ -56,6 +62,9 @@ struct Inbox {
     /// How many of the entries are parts of other messages.
     data_parts: usize,
     data_bound: usize,
+    /// How many bytes the others have.
+    told_bytes: usize,
+    told_bound: usize,
     /// Pipes that may have input.
     unread: VecDeque<PipeId>,
     /// Pipes that are not read before the user has caught up.
@@ -83,6 +92,8 @@ impl XPub {
                     Ok(0) | Err(_) => usize::MAX,
                     Ok(bound) => bound,
                 },
+                told_bytes: 0,
+                told_bound: MOST_TOLD,
                 unread: VecDeque::new(),
                 stalled: Vec::new(),
             },
@@ -196,15 +207,42 @@ impl XPub {
 
 impl Inbox {
     fn push(&mut self, msg: Msg, from: Option<PipeId>, is_data: bool) {
-        if !self.closed {
-            self.data_parts += usize::from(is_data);
-            self.entries.push_back(Entry { msg, from, is_data });
+        if self.closed {
+            return;
+        }
+        if is_data {
+            self.data_parts += 1;
+        } else {
+            self.told_bytes += msg.size();
+        }
+        self.entries.push_back(Entry { msg, from, is_data });
+        if !is_data {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets subscriptions beyond the bound, but for the last.
+    fn forget_oldest(&mut self) {
+        loop {
+            let told = self.entries.len() - self.data_parts;
+            let fits = told <= self.told_bound && self.told_bytes <= MOST_TOLD_BYTES;
+            if fits || told <= 1 {
+                return;
+            }
+            // The data parts before it have a bound of their own.
+            let oldest = self.entries.iter().position(|entry| !entry.is_data);
+            let Some(entry) = oldest.and_then(|at| self.entries.remove(at)) else { return };
+            self.told_bytes -= entry.msg.size();
         }
     }
 
     fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.data_parts -= usize::from(entry.is_data);
+        if entry.is_data {
+            self.data_parts -= 1;
+        } else {
+            self.told_bytes -= entry.msg.size();
+        }
         if self.data_parts <= self.data_bound / 2 {
             self.unread.extend(self.stalled.drain(..));
         }

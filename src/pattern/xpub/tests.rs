@@ -378,3 +378,19 @@ fn options_take_their_ranges() {
         assert_eq!(world.set_int(option, 1), Err(Error::Invalid), "only by hand");
     }
 }
+
+#[test]
+fn a_user_who_never_reads_keeps_only_the_newest_subscriptions() {
+    let mut world = xpub(0);
+    world.pattern.inbox.told_bound = 3;
+    world.join();
+    world.peer_sends(0, &["data"]);
+    for n in 0..10 {
+        world.peer_sends(0, &[&format!("\x01{n}")]);
+    }
+    assert_eq!(world.send(&["0"]), Ok(()));
+    assert_eq!(world.received(0), [["0"]], "it was applied all the same");
+    let told: Vec<_> = std::iter::from_fn(|| world.recv().ok()).collect();
+    assert_eq!(told, [["data"], ["\x017"], ["\x018"], ["\x019"]]);
+    assert_eq!(world.pattern.inbox.told_bytes, 0);
+}
