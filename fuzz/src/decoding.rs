@@ -8,7 +8,7 @@ use super::Input;
 
 /// Above this no frame can be allocated, so it is refused at once.
 const ADDRESS_SPACE: u64 = 1 << 47;
-/// The decoder may reserve this much before anything has arrived, and never more than twice what has.
+/// The decoder may reserve this much before anything has arrived, and never more than 17 times what has.
 const FIRST_PIECE: usize = 128 * 1024;
 
 pub(crate) fn frames_v1(data: &[u8]) {

@@ -10,11 +10,12 @@ mod gssapi;
 mod handshakes;
 mod seeds;
 mod texts;
+mod websocket;
 
 pub use seeds::{escape, unescape};
 
 /// A target's name and function.
-pub const TARGETS: [(&str, fn(&[u8])); 21] = [
+pub const TARGETS: [(&str, fn(&[u8])); 23] = [
     ("greeting", handshakes::greeting),
     ("frames_v1", decoding::frames_v1),
     ("frames_v2", decoding::frames_v2),
@@ -36,6 +37,8 @@ pub const TARGETS: [(&str, fn(&[u8])); 21] = [
     ("address_filter", texts::address_filter),
     ("option_values", texts::option_values),
     ("socks", texts::socks),
+    ("websocket_client", websocket::client),
+    ("websocket_server", websocket::server),
 ];
 
 /// Runs one target on one input.

@@ -1,0 +1,82 @@
+//! WebSocket beneath ZMTP: the upgrade and the frames, as either end.
+
+use zmq::base::constants::ZMQ_NULL;
+use zmq::zmtp::frame;
+use zmq::zmtp::zws::{Link, Role};
+
+use super::Input;
+use super::handshakes::base;
+
+/// Answers to a peer that does not read end somewhere.
+const MOST_SAID: usize = 256 * 1024;
+
+pub(crate) fn server(data: &[u8]) {
+    check(data, &Role::Server);
+}
+
+pub(crate) fn client(data: &[u8]) {
+    check(data, &asking());
+}
+
+fn asking() -> Role {
+    Role::Client { host: "example.org".to_owned(), path: "/".to_owned() }
+}
+
+/// What comes of `data`: options, how it is cut, then what the peer says, after an honest upgrade if so chosen.
+fn check(data: &[u8], role: &Role) {
+    let mut input = Input(data);
+    let how = input.byte();
+    let cut = usize::from(input.byte()).max(1);
+    let mut wire = if how & 1 == 0 { Vec::new() } else { honest(role) };
+    wire.extend_from_slice(input.0);
+    let (one, other) = (heard(role, &wire, cut), heard(role, &wire, usize::MAX));
+    // A request that is not complete may be found wrong now or later, but never be granted on one way only.
+    let refused = |heard: &(Vec<u8>, usize, String)| heard.2 == "refused";
+    if refused(&one) || refused(&other) {
+        assert!(one.0.is_empty() && other.0.is_empty(), "frames before the upgrade");
+    } else {
+        assert_eq!(one, other);
+    }
+}
+
+/// The upgrade as the other end of ours does it.
+fn honest(role: &Role) -> Vec<u8> {
+    let config = base(ZMQ_NULL, 0);
+    let (mut request, mut answer, mut frames) = (Vec::new(), Vec::new(), Vec::new());
+    Link::new(&config, &asking(), &mut request).expect("a request");
+    if *role == Role::Server {
+        return request;
+    }
+    let mut server = Link::new(&config, &Role::Server, &mut Vec::new()).expect("a server");
+    server.input(&request, &mut frames, &mut answer).expect("our own request");
+    answer
+}
+
+/// The frames that came out, how much was said, and how it stands.
+fn heard(role: &Role, wire: &[u8], cut: usize) -> (Vec<u8>, usize, String) {
+    let (mut frames, mut said) = (Vec::new(), Vec::new());
+    let mut link = Link::new(&base(ZMQ_NULL, 0), role, &mut said).expect("a link");
+    let mut agreed = String::new();
+    for piece in wire.chunks(cut) {
+        match link.input(piece, &mut frames, &mut said) {
+            Ok(Some(subprotocol)) => {
+                assert!(agreed.is_empty(), "upgraded twice");
+                agreed = format!("{subprotocol:?}");
+            }
+            Ok(None) => {}
+            Err(_) => return (frames, said.len(), "refused".to_owned()),
+        }
+        if link.ending().is_some() {
+            break;
+        }
+    }
+    assert!(said.len() <= MOST_SAID, "said {} bytes", said.len());
+    // Each of ours has a header of at most nine bytes, each of theirs of at least two and the flags.
+    assert!(frames.len() <= 4 * wire.len(), "{} bytes out of {}", frames.len(), wire.len());
+    let mut rest = &frames[..];
+    while let Some(len) = frame::parse(rest).and_then(|header| header.frame_len()) {
+        let Some(later) = rest.get(len..) else { break };
+        rest = later;
+    }
+    (frames, said.len(), format!("{agreed} {:?}", link.ending()))
+}
