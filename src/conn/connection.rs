@@ -278,8 +278,9 @@ impl Connection {
             round += 1;
             let Some(decoder) = &mut reader.decoder else { break None };
             let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
-            let space = target.capacity() - target.len();
-            match stream.receive(target) {
+            let most = batch(self.shared.options.in_batch_size);
+            let space = (target.capacity() - target.len()).min(most);
+            match stream.receive_at_most(target, most) {
                 Ok(0) => break Some(Loss::Broken(libc::EPIPE)),
                 Ok(got) => {
                     self.heard.store(true, Ordering::Relaxed);
@@ -524,6 +525,13 @@ impl Driver for Connection {
         self.worker.send(Command::Lost(self.key(), Loss::Protocol));
         self.worker.send(Command::Close(self.key(), 0));
     }
+}
+
+/// The most bytes for one system call, by ZMQ_IN_BATCH_SIZE or ZMQ_OUT_BATCH_SIZE. Whoever left that as it
+/// is at first gets what is best here, which is more.
+pub(super) fn batch(option: i32) -> usize {
+    const DEFAULT: i32 = 8192;
+    usize::try_from(option).ok().filter(|_| option != DEFAULT).unwrap_or(usize::MAX)
 }
 
 /// Buffers to read into, shared by all threads: only as many exist as threads read at once.

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Loss};
+use super::connection::{Connection, Loss, batch};
 use super::web::Web;
 use super::worker::Command;
 use crate::base::Error;
@@ -362,7 +362,8 @@ impl Connection {
             let mut head = (queue.head_offset, queue.head_open);
             let mut spare = if encoding.is_plain() { Vec::new() } else { queue.take_spare() };
             drop(queue);
-            let written = write_out(&stream, &encoding, &mut segments, &mut head, &mut spare);
+            let most = batch(self.shared.options.out_batch_size);
+            let written = write_out(&stream, &encoding, &mut segments, &mut head, &mut spare, most);
             queue = self.wire.send.lock();
             (queue.head_offset, queue.head_open) = head;
             let keep_large = self.wire.guarded.load(Ordering::Relaxed);
@@ -420,13 +421,14 @@ impl Connection {
 }
 
 /// Writes segments until they are gone or the kernel refuses. `head` is the offset into the first one and
-/// whether it continues a message.
+/// whether it continues a message. No system call gets more than `most` bytes.
 fn write_out(
     stream: &Arc<Stream>,
     encoding: &Encoding,
     segments: &mut VecDeque<Segment>,
     head: &mut (usize, bool),
     spare: &mut Vec<u8>,
+    most: usize,
 ) -> Written {
     let mut written = Written { messages: 0, bytes: 0, error: None };
     while !segments.is_empty() {
@@ -439,11 +441,12 @@ fn write_out(
                 continue;
             }
             Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
-                stream.write(&bytes[head.0.min(bytes.len())..])
+                let rest = &bytes[head.0.min(bytes.len())..];
+                stream.write(&rest[..rest.len().min(most)])
             }
             _ => {
                 let mut pieces = [IoSlice::new(&[]); PIECES];
-                let count = gather(segments, encoding, head.0, &mut pieces);
+                let count = gather(segments, encoding, head.0, most, &mut pieces);
                 stream.write_vectored(&pieces[..count])
             }
         };
@@ -464,11 +467,12 @@ fn write_out(
     written
 }
 
-/// Lists the pieces from the front that are bytes already.
+/// Lists the pieces from the front that are bytes already, `most` bytes of them.
 fn gather<'a>(
     segments: &'a VecDeque<Segment>,
     encoding: &Encoding,
     offset: usize,
+    mut most: usize,
     pieces: &mut [IoSlice<'a>; PIECES],
 ) -> usize {
     let mut count = 0;
@@ -480,8 +484,13 @@ fn gather<'a>(
             Segment::Message(_) => break,
         };
         let skip = if count == 0 { offset.min(bytes.len()) } else { 0 };
-        pieces[count] = IoSlice::new(&bytes[skip..]);
+        let piece = &bytes[skip..];
+        pieces[count] = IoSlice::new(&piece[..piece.len().min(most)]);
         count += 1;
+        most = most.saturating_sub(piece.len());
+        if most == 0 {
+            break;
+        }
     }
     count
 }

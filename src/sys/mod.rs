@@ -25,5 +25,5 @@ pub use gssapi::gssapi;
 pub use large::{LargeBlocks, MEMORY};
 pub use poll::{PollFd, SignalMask, poll, poll_masked};
 pub use process::{PerProcess, process_id};
-pub use receive::receive_append;
+pub use receive::{receive_append, receive_at_most};
 pub use tipc::{tipc_address, tipc_parts};

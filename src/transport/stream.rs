@@ -9,7 +9,7 @@ use socket2::{SockRef, Socket};
 
 use super::Scheme;
 use super::tls::Tls;
-use crate::sys::receive_append;
+use crate::sys::{receive_append, receive_at_most};
 
 /// A connection's descriptor: non-blocking, close-on-exec, closed on drop.
 #[derive(Debug)]
@@ -47,6 +47,15 @@ impl Stream {
     pub fn discard(&self) -> io::Result<usize> {
         let mut waste = [0; 16 * 1024];
         (&*self.socket()).read(&mut waste)
+    }
+
+    /// As [`Stream::receive`], of no more than `most` bytes.
+    #[inline]
+    pub fn receive_at_most(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        match self {
+            Stream::Wss(tls) => tls.receive(buffer),
+            _ => receive_at_most(self, buffer, most),
+        }
     }
 
     /// Gets a fresh stream to where bytes can go over it; false while the peer has to say something first.
