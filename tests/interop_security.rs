@@ -286,6 +286,13 @@ fn a_handler_that_dies() {
     all(&refused.collect::<Vec<_>>(), PAIRS);
 }
 
+#[test]
+fn the_mechanisms_meet_over_ws() {
+    for talks in [PLAIN, CURVE, NULL] {
+        support::conversation::all_over_ws(talks, PAIRS);
+    }
+}
+
 fn all(talks: &[Conversation], pairs: &[(Side, Side)]) {
     support::conversation::all(talks, pairs, &[]);
 }

@@ -7,6 +7,7 @@
 //! [`Pipe`], and know neither sockets nor connections.
 
 pub mod inproc;
+mod sending;
 pub mod turn;
 pub mod wire;
 

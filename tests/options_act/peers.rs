@@ -115,6 +115,8 @@ fn router_raw_speaks_bytes() {
     let router = context.socket(c::ZMQ_ROUTER);
     router.set(c::ZMQ_ROUTER_RAW, 1);
     let mut peer = Raw::connect(router.listen());
+    // As STREAM does, it shows who comes.
+    assert_eq!(router.recv()[1], b"");
     peer.send(b"GET /\r\n");
     let got = router.recv();
     assert_eq!(got[1], b"GET /\r\n");

@@ -11,7 +11,7 @@ use zmq::base::z85;
 
 use super::Scratch;
 use super::curve::Pair;
-use super::peer::{Peers, Side, words};
+use super::peer::{Peers, Side, free_port, words};
 use super::relay::relay;
 
 /// Two scripts that fit each other.
@@ -33,17 +33,37 @@ pub const PAIRS: &[(Side, Side)] =
 /// Every conversation between these, with either side binding, in either version. The processes get these variables;
 /// in their values `FOLDER` stands for the working folder of the conversation.
 pub fn all(talks: &[Conversation], pairs: &[(Side, Side)], environment: &[(String, String)]) {
+    over(&[Link::Ipc, Link::Old], talks, pairs, environment);
+}
+
+/// As [`all`], in WebSockets, where both libraries have them.
+pub fn all_over_ws(talks: &[Conversation], pairs: &[(Side, Side)]) {
+    over(&[Link::Ws], talks, pairs, &[]);
+}
+
+fn over(
+    links: &[Link],
+    talks: &[Conversation],
+    pairs: &[(Side, Side)],
+    environment: &[(String, String)],
+) {
     let peers = Peers::new().expect("a peer program");
+    let web = !links.contains(&Link::Ws) || peers.has(Side::Genuine, "WS").unwrap_or(false);
     let mut due = Vec::new();
     for &(client, server) in pairs {
         if (client, server) != (Side::Ours, Side::Ours) && !peers.has_genuine() {
             eprintln!("skipped: no genuine libzmq.so.5 on this machine (Debian: libzmq5)");
             continue;
         }
+        if (client, server) != (Side::Ours, Side::Ours) && !web {
+            eprintln!("skipped: the genuine libzmq.so.5 has no ws; FERROZMQ_GENUINE names another");
+            continue;
+        }
         for talk in talks {
-            for way in 0..4 {
-                let way = Way { client_binds: way & 1 != 0, old: way & 2 != 0 };
-                due.push((talk, client, server, way));
+            for &link in links {
+                for client_binds in [false, true] {
+                    due.push((talk, client, server, Way { client_binds, link }));
+                }
             }
         }
     }
@@ -73,8 +93,16 @@ const AT_A_TIME: usize = 4;
 #[derive(Clone, Copy, Debug)]
 struct Way {
     client_binds: bool,
-    /// ZMTP 3.0.
-    old: bool,
+    link: Link,
+}
+
+/// What is between two ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Link {
+    Ipc,
+    /// ipc through a relay that makes ZMTP 3.0 of it.
+    Old,
+    Ws,
 }
 
 fn converse(
@@ -93,13 +121,18 @@ fn converse(
         ("PUBLIC", text(&keys[1].public)),
         ("SECRET", text(keys[1].secret.bytes())),
     ];
+    let ports = [free_port()?, free_port()?];
     let script = |script: &str, binds: bool| -> Vec<String> {
-        let place = |name: &str| match (binds, way.old) {
+        let place = |name: &str, port: u16| match (binds, way.link) {
+            (true, Link::Ws) => format!("bind ws://127.0.0.1:{port}/{name}"),
+            (false, Link::Ws) => format!("connect ws://127.0.0.1:{port}/{name}"),
             (true, _) => format!("bind ipc://{}/{name}", folder.path().display()),
-            (false, false) => format!("connect ipc://{}/{name}", folder.path().display()),
-            (false, true) => format!("connect ipc://{}/{name}.old", folder.path().display()),
+            (false, Link::Ipc) => format!("connect ipc://{}/{name}", folder.path().display()),
+            (false, Link::Old) => format!("connect ipc://{}/{name}.old", folder.path().display()),
         };
-        let said = script.replace("OPEN", &place("open")).replace("SIDE", &place("side"));
+        let said = script
+            .replace("OPEN", &place("open", ports[0]))
+            .replace("SIDE", &place("side", ports[1]));
         words(&said)
             .into_iter()
             .map(|word| {
@@ -107,7 +140,7 @@ fn converse(
             })
             .collect()
     };
-    if way.old {
+    if way.link == Link::Old {
         for name in ["open", "side"] {
             let (from, to) = (format!("{name}.old"), folder.path().join(name));
             relay(&folder.path().join(from), &to).map_err(|e| format!("a relay: {e}"))?;

@@ -1,0 +1,325 @@
+//! What waits to be written on a connection: frames ready for the kernel, and messages that the connection
+//! encodes.
+//!
+//! It knows nothing of marks, threads or descriptors: `wire` counts, the connection writes. What was framed
+//! can be taken apart again, for the next connection.
+
+use std::collections::VecDeque;
+
+use crate::message::{Msg, frame};
+
+/// Payloads from this size go to the kernel from where they are.
+const BY_REFERENCE: usize = 8 * 1024;
+/// A buffer of frames is closed when it has grown to this.
+pub(super) const SEGMENT: usize = 64 * 1024;
+/// With more bytes than this waiting a sender that may wait does: memory that is used again costs less
+/// than memory that is fresh.
+pub(super) const HEAVY: usize = 8 * 1024 * 1024;
+
+/// What waits to be written.
+#[derive(Default)]
+pub struct SendQueue {
+    segments: VecDeque<Segment>,
+    /// The framing is settled as ZMTP 2/3 without encryption: messages become bytes at once.
+    pub frames: bool,
+    /// Messages not yet in the kernel.
+    pub messages: usize,
+    /// Messages in the kernel that do not count as gone: that they do in steps of the low-water mark, as
+    /// within a context.
+    pub(super) unacknowledged: usize,
+    /// Bytes not yet in the kernel, roughly.
+    pub bytes: usize,
+    /// The socket waits for room.
+    pub(super) full: bool,
+    /// Bytes of the first segment that the kernel has already.
+    pub head_offset: usize,
+    /// The first segment continues a message that went out in part.
+    pub head_open: bool,
+    spare: Vec<u8>,
+    /// The connection's notes on how it writes.
+    pub link: Link,
+}
+
+/// How a connection writes at present; kept here to share the queue's lock.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// There is an established stream to write to.
+    pub open: bool,
+    /// Some thread is in the kernel with segments it took.
+    pub writing: bool,
+    /// The kernel's buffer is full; the I/O thread waits for room.
+    pub blocked: bool,
+    /// When something was last sent, in nanoseconds of the connection's clock.
+    pub last_send: u64,
+    /// When the queue was last written out.
+    pub last_flush: u64,
+    /// Sends in close succession.
+    pub dense: u8,
+    /// Flushes by senders since the guard last looked.
+    pub flushed: u32,
+    /// Nothing was appended since the guard last looked, this many times.
+    pub quiet: u8,
+    /// The last sender must not wait, and so writes nothing itself while under guard.
+    pub hurried: bool,
+    /// Waiting for the kernel to take some of it was in vain.
+    pub stubborn: bool,
+    /// Bytes that waited when the guard last left them to grow, and how often it did.
+    pub grown: (usize, u8),
+}
+
+/// A piece of the send queue.
+#[derive(Debug)]
+pub enum Segment {
+    /// Whole frames, or the header of the payload that follows.
+    Frames {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Messages that end in them.
+        messages: u32,
+        /// The last frame has parts, or its payload, still to follow.
+        open: bool,
+        /// In an encoding that cannot be taken apart again.
+        opaque: bool,
+    },
+    /// The body of a frame whose header came before.
+    Payload(Msg),
+    /// A part that the connection has to encode.
+    Message(Msg),
+}
+
+impl Segment {
+    fn control(bytes: Vec<u8>) -> Segment {
+        Segment::Frames { bytes, messages: 0, open: false, opaque: false }
+    }
+}
+
+impl SendQueue {
+    /// What the mark is compared with.
+    #[inline]
+    pub(super) fn pending(&self) -> usize {
+        self.messages + self.unacknowledged
+    }
+
+    /// Appends a part, and takes it.
+    #[inline]
+    pub(super) fn push(&mut self, msg: &mut Msg) {
+        let last = !msg.more();
+        let size = msg.size();
+        self.messages += usize::from(last);
+        if !self.frames || size >= BY_REFERENCE || msg.is_command() {
+            self.push_whole(msg);
+            return;
+        }
+        let flags = if last { 0 } else { frame::MORE };
+        if let Some(Segment::Frames { bytes, messages, open, opaque: false }) =
+            self.segments.back_mut()
+            && bytes.len() < SEGMENT
+        {
+            let before = bytes.len();
+            frame::push(bytes, flags, msg.data());
+            self.bytes += bytes.len() - before;
+            *messages += u32::from(last);
+            *open = !last;
+            msg.clear();
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.spare);
+        frame::push(&mut bytes, flags, msg.data());
+        self.bytes += bytes.len();
+        let messages = u32::from(last);
+        self.segments.push_back(Segment::Frames { bytes, messages, open: !last, opaque: false });
+        msg.clear();
+    }
+
+    /// Appends a part that keeps its own memory: large ones, and those the connection encodes.
+    fn push_whole(&mut self, msg: &mut Msg) {
+        self.bytes += msg.size();
+        if self.frames && !msg.is_command() {
+            let flags = if msg.more() { frame::MORE } else { 0 };
+            let mut bytes = std::mem::take(&mut self.spare);
+            frame::push_header(&mut bytes, flags, msg.size());
+            self.bytes += bytes.len();
+            let header = Segment::Frames { bytes, messages: 0, open: true, opaque: false };
+            self.segments.push_back(header);
+            self.segments.push_back(Segment::Payload(msg.take()));
+        } else {
+            self.segments.push_back(Segment::Message(msg.take()));
+        }
+    }
+
+    /// Appends bytes that are no message: protocol commands.
+    pub fn push_raw(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        match self.segments.back_mut() {
+            Some(Segment::Frames { bytes, open: false, opaque: false, .. })
+                if bytes.len() < SEGMENT =>
+            {
+                bytes.extend_from_slice(&raw);
+            }
+            _ => self.segments.push_back(Segment::control(raw)),
+        }
+    }
+
+    /// Appends bytes to be sent as they are, whatever the encoding.
+    pub fn push_opaque(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        let back = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
+        self.segments.push_back(back);
+    }
+
+    /// Puts bytes in front of everything, to be sent as they are: what the handshake still has to say.
+    pub fn push_raw_front(&mut self, raw: Vec<u8>) {
+        self.bytes += raw.len();
+        let front = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
+        self.segments.push_front(front);
+    }
+
+    /// Everything, for the kernel.
+    pub fn take(&mut self) -> VecDeque<Segment> {
+        std::mem::take(&mut self.segments)
+    }
+
+    /// What the kernel did not take, in front of what came since.
+    pub fn give_back(&mut self, mut rest: VecDeque<Segment>) {
+        if self.segments.is_empty() {
+            self.segments = rest;
+        } else {
+            while let Some(segment) = rest.pop_back() {
+                self.segments.push_front(segment);
+            }
+        }
+    }
+
+    /// Whether more waits than should for long.
+    pub fn is_heavy(&self) -> bool {
+        self.bytes > HEAVY / 2
+    }
+
+    /// A buffer for whoever encodes.
+    pub fn take_spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
+    }
+
+    /// An emptied buffer for use again.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>, keep_large: bool) {
+        const SMALL: usize = 512;
+        if buffer.capacity() > self.spare.capacity() && (keep_large || buffer.capacity() <= SMALL) {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+
+    /// Gives memory back that only a burst needed.
+    pub fn shrink(&mut self) {
+        self.spare = Vec::new();
+        if self.segments.is_empty() {
+            self.segments = VecDeque::new();
+        }
+    }
+
+    /// Whether everything is in the kernel.
+    pub fn is_done(&self) -> bool {
+        self.segments.is_empty() && !self.link.writing
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Turns frames back into messages, for the next connection. A message of which anything went out
+    /// already is dropped as a whole.
+    pub fn unframe(&mut self) {
+        let mut messages: VecDeque<Segment> = VecDeque::new();
+        let mut skipping = std::mem::take(&mut self.head_open);
+        let mut gone = std::mem::take(&mut self.head_offset);
+        for segment in self.take() {
+            match segment {
+                // What was encoded is lost, and with it the message that ends after it.
+                Segment::Frames { opaque: true, open, .. } => skipping = open,
+                Segment::Message(msg) | Segment::Payload(msg) => {
+                    let more = msg.more();
+                    if skipping {
+                        skipping = more;
+                    } else {
+                        messages.push_back(Segment::Message(msg));
+                    }
+                }
+                Segment::Frames { bytes, .. } => {
+                    skipping = unframe_segment(&bytes, gone, skipping, &mut messages);
+                }
+            }
+            gone = 0;
+        }
+        self.segments = messages;
+        self.frames = false;
+        self.recount();
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&mut self) {
+        self.segments.clear();
+        self.recount();
+    }
+
+    /// Forgets everything that waits but the message that the kernel may have in part.
+    pub(super) fn clear_unbegun(&mut self) {
+        let begun = self.link.blocked || self.head_offset > 0 || self.head_open;
+        let end = self.segments.iter().filter(|_| begun).position(|segment| match segment {
+            Segment::Frames { open, .. } => !open,
+            Segment::Payload(msg) | Segment::Message(msg) => !msg.more(),
+        });
+        self.segments.truncate(end.map_or(0, |end| end + 1));
+        self.recount();
+    }
+
+    /// The connection is gone: nothing of it matters to the next one.
+    pub fn reset_head(&mut self) {
+        self.head_offset = 0;
+        self.head_open = false;
+    }
+
+    fn recount(&mut self) {
+        (self.messages, self.bytes) = (0, 0);
+        for segment in &self.segments {
+            let (messages, bytes) = match segment {
+                Segment::Message(msg) | Segment::Payload(msg) => {
+                    (usize::from(!msg.more()), msg.size())
+                }
+                Segment::Frames { bytes, messages, .. } => (*messages as usize, bytes.len()),
+            };
+            self.messages += messages;
+            self.bytes += bytes;
+        }
+    }
+}
+
+/// Takes one buffer of frames apart, of which the first `gone` bytes went out. `skipping` says, on the way
+/// in and out, whether the message at that point is dropped.
+fn unframe_segment(
+    bytes: &[u8],
+    gone: usize,
+    mut skipping: bool,
+    messages: &mut VecDeque<Segment>,
+) -> bool {
+    let mut at = 0;
+    while let Some(header) = bytes.get(at..).and_then(frame::parse) {
+        let more = header.flags & frame::MORE != 0;
+        let body = at + header.header_len;
+        let end = body + header.body_len as usize;
+        if bytes.len() < end {
+            // Only the header is here; its payload is the next segment.
+            return skipping || at < gone;
+        }
+        if header.flags & frame::COMMAND == 0 {
+            if at < gone || skipping {
+                skipping = more;
+            } else if let Ok(mut msg) = Msg::copy_of(&bytes[body..end]) {
+                msg.set_more(more);
+                messages.push_back(Segment::Message(msg));
+            }
+        }
+        at = end;
+    }
+    skipping
+}
