@@ -211,6 +211,8 @@ impl Thread {
                 self.obey(command);
             }
             let now = Instant::now();
+            // In the order in which they came to be: who connected first is attached first.
+            ready.sort_unstable_by_key(|event| event.key);
             for event in ready.drain(..) {
                 self.with_source(event.key, now, |source, context| match source {
                     Source::Session(session) => session.ready(event, context),

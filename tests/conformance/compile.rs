@@ -22,6 +22,11 @@ const FLAGS: &[&str] = &[
     "-DUNITY_EXCLUDE_FLOAT",
 ];
 
+/// What depends on the machine: a library that is loaded when needed.
+fn machine_flags() -> Option<&'static str> {
+    zmq::sys::gssapi().map(|_| "-DHAVE_LIBGSSAPI_KRB5")
+}
+
 /// Files that every program is linked with.
 const COMMON: &[&str] = &[
     "external/unity/unity.c",
@@ -96,6 +101,7 @@ impl Compiler {
         self.produce(&object, |command| {
             command
                 .args(FLAGS)
+                .args(machine_flags())
                 .arg("-I")
                 .arg(self.tree.join("external/unity"))
                 .arg("-c")
@@ -137,6 +143,7 @@ fn tool(output: &Path) -> OsString {
 fn environment(vendor: &Path, include: &Path, shim: &Path) -> Result<u64, String> {
     let mut hasher = DefaultHasher::new();
     FLAGS.hash(&mut hasher);
+    machine_flags().hash(&mut hasher);
     for folder in [include, shim, &vendor.join("tests"), &vendor.join("external/unity")] {
         for file in files(folder)? {
             if file.extension().is_some_and(|e| e == "h" || e == "hpp") {
