@@ -96,11 +96,12 @@ impl Wait {
         self.attend(core);
     }
 
-    /// What the last sleep found out about the connections of the one socket that is waited for; None
-    /// when it did not ask.
-    fn marks(&self) -> Option<&[PollFd]> {
+    /// What the last sleep found out about the connections of the one socket that is waited for, with
+    /// these; None when it did not ask. Another thread's wait may have made another list meanwhile.
+    fn marks(&self) -> Option<(Arc<Vec<Attended>>, &[PollFd])> {
         let asked = self.fds.iter().any(|fd| fd.revents() != 0);
-        self.fds.get(1..).filter(|_| asked)
+        let (_, list) = self.turns.first()?;
+        self.fds.get(1..).filter(|_| asked).map(|marks| (list.clone(), marks))
     }
 
     /// Sleeps until there may be news, a descriptor of `others` has something to say, or the deadline.
@@ -176,16 +177,15 @@ impl Core {
                 fds.clear();
             }
         }
-        let any = self.pull_marked(own, &fds);
+        let any = self.pull_marked(own, &self.attended.clone(), &fds);
         self.fds = fds;
         any
     }
 
-    /// As [`Core::pull`], from those connections that have something to say; without marks from all.
-    fn pull_marked(&mut self, own: usize, marks: &[PollFd]) -> bool {
+    /// As [`Core::pull`], from those of `list` that have something to say; without marks from all.
+    fn pull_marked(&mut self, own: usize, list: &Arc<Vec<Attended>>, marks: &[PollFd]) -> bool {
         self.owner.turn.touch();
         let (mut any, mut over) = (false, 0);
-        let list = self.attended.clone();
         for (n, attended) in list.iter().enumerate() {
             if marks.get(n).is_some_and(|mark| mark.revents() == 0) {
                 continue;
@@ -202,7 +202,7 @@ impl Core {
             }
         }
         self.attended_over |= over > 0;
-        if over == list.len() {
+        if over == list.len() && Arc::ptr_eq(list, &self.attended) {
             self.attended = Arc::default();
         }
         if any {
@@ -254,7 +254,7 @@ impl Socket {
             core.process();
             if reading {
                 match wait.marks() {
-                    Some(marks) => core.pull_marked(1, marks),
+                    Some((list, marks)) => core.pull_marked(1, &list, marks),
                     None => core.pull(1),
                 };
                 wait.fds.clear();
