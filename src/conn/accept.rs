@@ -100,7 +100,11 @@ impl Acceptor {
                         accepted.peer_address,
                     );
                     worker.count(1);
-                    worker.send(Command::Session(key, Box::new(session)));
+                    if Arc::ptr_eq(&worker, context.worker) {
+                        context.born.push((key, Box::new(session)));
+                    } else {
+                        worker.send(Command::Session(key, Box::new(session)));
+                    }
                 }
                 Ok(None) => break,
                 Err(error) if is_out_of_descriptors(&error) && make_way(context) => break,

@@ -166,6 +166,8 @@ pub(super) struct Context<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) timers: &'a mut Timers,
     pub(super) strangers: &'a mut Strangers,
+    /// Sessions that this I/O thread is to begin next.
+    pub(super) born: &'a mut Vec<(usize, Box<Session>)>,
     pub(super) now: Instant,
 }
 
@@ -174,6 +176,8 @@ struct Thread {
     sources: HashMap<usize, Source>,
     timers: Timers,
     strangers: Strangers,
+    /// Accepted, and not begun yet.
+    born: Vec<(usize, Box<Session>)>,
     /// Connections that callers read, with the socket's epoch at the last look.
     watched: HashMap<usize, Option<u64>>,
     guarded: HashSet<usize>,
@@ -190,6 +194,7 @@ impl Thread {
             sources: HashMap::new(),
             timers: Timers::default(),
             strangers: Strangers::default(),
+            born: Vec::new(),
             watched: HashMap::new(),
             guarded: HashSet::new(),
             next_watch: now,
@@ -211,14 +216,13 @@ impl Thread {
                 self.obey(command);
             }
             let now = Instant::now();
-            // In the order in which they came to be: who connected first is attached first.
-            ready.sort_unstable_by_key(|event| event.key);
             for event in ready.drain(..) {
                 self.with_source(event.key, now, |source, context| match source {
                     Source::Session(session) => session.ready(event, context),
                     Source::Acceptor(acceptor) => acceptor.ready(context),
                     Source::Mouth(mouth) => mouth.ready(event),
                 });
+                self.begin_born();
             }
             let now = Instant::now();
             while let Some(key) = self.timers.pop_due(now) {
@@ -258,6 +262,7 @@ impl Thread {
             worker: &self.worker,
             timers: &mut self.timers,
             strangers: &mut self.strangers,
+            born: &mut self.born,
             now,
         };
         if !call(source, &mut context) {
@@ -288,12 +293,21 @@ impl Thread {
         });
     }
 
+    fn begin(&mut self, key: usize, session: Box<Session>) {
+        self.sources.insert(key, Source::Session(session));
+        self.with_session(key, Session::begin);
+    }
+
+    /// At once, before the peers that connected after these get a word in: who connects first is attached first.
+    fn begin_born(&mut self) {
+        for (key, session) in std::mem::take(&mut self.born) {
+            self.begin(key, session);
+        }
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Session(key, session) => {
-                self.sources.insert(key, Source::Session(session));
-                self.with_session(key, Session::begin);
-            }
+            Command::Session(key, session) => self.begin(key, session),
             Command::Acceptor(key, acceptor) => {
                 self.sources.insert(key, Source::Acceptor(acceptor));
                 self.with_source(key, Instant::now(), |source, context| match source {
