@@ -138,10 +138,11 @@ impl Link {
     }
 
     fn upgrade(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Option<Subprotocol>, Refused> {
+        let known = self.received.len();
         self.received.extend_from_slice(bytes);
         let read = match &self.stage {
-            Stage::Asking(asked) => asked.answered(&self.received, &self.offers),
-            _ => upgrade::answer(&self.received, &self.offers, out),
+            Stage::Asking(asked) => asked.answered(&self.received, known, &self.offers),
+            _ => upgrade::answer(&self.received, known, &self.offers, out),
         };
         let Some((used, subprotocol)) = read? else { return Ok(None) };
         self.stage = Stage::Upgraded;

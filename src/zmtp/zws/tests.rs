@@ -203,6 +203,102 @@ fn heads_are_bounded_and_may_come_byte_by_byte() {
     assert_eq!(agreed, Ok(Some(Subprotocol::Mechanism)));
 }
 
+/// What a link makes of these pieces: whether it agrees, refuses or waits, how much it says, and what it passes on.
+fn story(role: &Role, pieces: &[&[u8]]) -> (String, usize, Vec<u8>) {
+    let mut out = Vec::new();
+    let mut link = Link::new(&config(0, b""), role, &mut out).expect("a link");
+    let (mut frames, mut state) = (Vec::new(), "waits".to_owned());
+    out.clear();
+    for piece in pieces {
+        match link.input(piece, &mut frames, &mut out) {
+            Ok(Some(agreed)) => state = format!("{agreed:?}"),
+            Ok(None) => {}
+            Err(Refused) => {
+                state = "refused".into();
+                break;
+            }
+        }
+    }
+    (format!("{state} {:?}", link.ending()), out.len(), frames)
+}
+
+/// However a request or an answer was cut into segments: it is agreed to, refused or waited for all the same, and
+/// what follows it is not lost.
+#[test]
+fn segments_do_not_matter() {
+    let good = request("ZWS2.0/NULL");
+    let traffic = [ws(0x82, true, b"\0a\nb"), ws(0x89, true, b"\n"), vec![0x82]].concat();
+    let mut heads: Vec<Vec<u8>> = vec![
+        [good.as_bytes(), &traffic].concat(),
+        [good.replace("\r\n", "\n").as_bytes(), &traffic].concat(),
+        good.replace("Host: x", "Host x").into(),
+        good.replace("Host: x", "Ho st: x").into(),
+        good.replace("Host: x", "Host: \u{1}").into(),
+        good.replace("Host: x", "Host: x\r\n folded").into(),
+        good.replace("Host: x", "Host: x\r\r\n").into(),
+        good.replace("GET /any", "GET  /any").into(),
+        good.replace("GET", "GOT").into(),
+        good.replace("HTTP/1.1", "HTTP/1.9").into(),
+        good.replace(KEY, "short").into(),
+        // Wrong, and then never finished.
+        b"GET / HTTP/1.1\r\nno colon\r\nX: y".into(),
+        b"GET / HTTP/1.1\r\nno colon".into(),
+        b"GET / HTTP/1.1\r\n\x00: z\nX: y\r\n".into(),
+        b"GET /\x00 HTTP/1.1\r\nX".into(),
+        b"GET / HTTP/1.1\nX: y\n\r".into(),
+        b"GET \r\n\r\n".into(),
+        // Only too many.
+        [b"GET / HTTP/1.1\r\n".to_vec(), b"a: b\r\n".repeat(130), b"X".to_vec()].concat(),
+    ];
+    // Every request that ends early.
+    heads.extend((0..good.len()).map(|end| good.as_bytes()[..end].to_vec()));
+    for head in &heads {
+        let whole = story(&Role::Server, &[head]);
+        let bytes: Vec<&[u8]> = head.chunks(1).collect();
+        assert_eq!(story(&Role::Server, &bytes), whole, "{:?}", head.escape_ascii().to_string());
+        for at in 0..=head.len() {
+            let (one, other) = head.split_at(at);
+            let cut = story(&Role::Server, &[one, other]);
+            assert_eq!(cut, whole, "{} | {}", one.escape_ascii(), other.escape_ascii());
+        }
+    }
+    assert_eq!(story(&Role::Server, &[&heads[0]]).0, "Mechanism None");
+    let waits = story(&Role::Server, &[&good.as_bytes()[..good.len() - 1]]);
+    assert_eq!(waits, ("waits None".to_owned(), 0, Vec::new()));
+    for answer in [
+        "HTTP/1.1 101 Switching\r\nno colon\r\nX: y",
+        "HTTP/1.1 101 Switching\r\nX: y\r\n\r\nmore",
+        "HTTP/1.1 x\r\nX",
+        "HTTP/1.1 200 OK\r\nX: y\r\n",
+        "HTTP/2 200",
+    ] {
+        let whole = story(&client(), &[answer.as_bytes()]);
+        let bytes: Vec<&[u8]> = answer.as_bytes().chunks(1).collect();
+        assert_eq!(story(&client(), &bytes), whole, "{answer:?}");
+        for at in 0..=answer.len() {
+            let (one, other) = answer.as_bytes().split_at(at);
+            assert_eq!(story(&client(), &[one, other]), whole, "{answer:?} at {at}");
+        }
+    }
+}
+
+/// The bound on a head is the same wherever it was cut.
+#[test]
+fn long_heads_end_at_one_place() {
+    for len in [8 * 1024 - 1, 8 * 1024, 8 * 1024 + 1, 9000] {
+        let good = request("ZWS2.0");
+        let filler = "x".repeat(len - good.len() - "X: \r\n".len());
+        let head = good.replace("Host: x\r\n", &format!("Host: x\r\nX: {filler}\r\n"));
+        assert_eq!(head.len(), len);
+        let whole = story(&Role::Server, &[head.as_bytes()]);
+        assert_eq!(whole.0.starts_with("Bare"), len <= 8 * 1024, "{len}: {whole:?}");
+        for at in (0..=len).step_by(61).chain(len.saturating_sub(4)..=len) {
+            let (one, other) = head.as_bytes().split_at(at);
+            assert_eq!(story(&Role::Server, &[one, other]), whole, "{len} at {at}");
+        }
+    }
+}
+
 #[test]
 fn answers_are_checked() {
     let config = config(0, b"");

@@ -80,13 +80,16 @@ pub(super) fn ask(
 }
 
 impl Asked {
-    /// Reads the server's answer; with its length, once it is complete.
+    /// Reads the server's answer; with its length, once it is complete. Without success it has been called with
+    /// the first `known` bytes before.
     pub(super) fn answered(
         &self,
         received: &[u8],
+        known: usize,
         offers: &[Offer],
     ) -> Result<Option<(usize, Subprotocol)>, Refused> {
-        let Some((used, response)) = parse::<client::Response>(received, b"HTTP/1.1 ")? else {
+        let Some((used, response)) = parse::<client::Response>(received, known, b"HTTP/1.1 ")?
+        else {
             return Ok(None);
         };
         let headers = response.headers();
@@ -101,13 +104,14 @@ impl Asked {
 }
 
 /// Reads a request and appends the answer to it; with the request's length, once it is complete. A refusal is
-/// answered as well.
+/// answered as well. Without success it has been called with the first `known` bytes before.
 pub(super) fn answer(
     received: &[u8],
+    known: usize,
     offers: &[Offer],
     out: &mut Vec<u8>,
 ) -> Result<Option<(usize, Subprotocol)>, Refused> {
-    let request = match parse::<server::Request>(received, b"GET ") {
+    let request = match parse::<server::Request>(received, known, b"GET ") {
         Ok(request) => request,
         Err(refused) => {
             refuse(out);
@@ -159,28 +163,27 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
 }
 
-/// Reads the head of a message that has to begin with `start`.
-fn parse<T: TryParse>(received: &[u8], start: &[u8]) -> Result<Option<(usize, T)>, Refused> {
+/// Reads the head of a message that has to begin with `start`; its first `known` bytes have come to nothing.
+///
+/// What a head is worth is settled with each of its lines: how it was cut into segments makes no difference, and
+/// one that comes byte by byte is not read as often.
+fn parse<T: TryParse>(
+    received: &[u8],
+    known: usize,
+    start: &[u8],
+) -> Result<Option<(usize, T)>, Refused> {
     // Who speaks something else is told so at once instead of being waited for.
     if !received.iter().zip(start).all(|(got, due)| got == due) {
         return Err(Refused);
     }
     let head = received.get(..LONGEST).unwrap_or(received);
-    // Only whole lines are looked at: otherwise a head that comes byte by byte would be read as often.
-    let found = match head.last() {
-        Some(b'\n') => T::try_parse(head).map_err(|_| Refused)?,
-        _ if head.windows(2).any(|pair| matches!(pair, b"\n\n")) || ends_within(head) => {
-            T::try_parse(head).map_err(|_| Refused)?
-        }
+    let lines = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let found = match head.get(..lines) {
+        Some(lines) if lines.len() > known => T::try_parse(lines).map_err(|_| Refused)?,
         _ => None,
     };
     if found.is_none() && received.len() >= LONGEST {
         return Err(Refused);
     }
     Ok(found)
-}
-
-/// Whether an empty line is in it.
-fn ends_within(head: &[u8]) -> bool {
-    head.windows(3).any(|three| three == b"\n\r\n")
 }
