@@ -16,6 +16,9 @@ use crate::transport::{AcceptError, Listener, Scheme};
 const BATCH: usize = 64;
 /// How long accepting rests after the process ran out of descriptors.
 const REST: Duration = Duration::from_millis(100);
+/// How long it rests for others to make way: they may be another I/O thread's, and no more of them are to go than
+/// has to be.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A bound endpoint.
 pub(super) struct Acceptor {
@@ -107,20 +110,27 @@ impl Acceptor {
                     }
                 }
                 Ok(None) => break,
-                Err(error) if is_out_of_descriptors(&error) && make_way(context) => break,
+                Err(error) if is_out_of_descriptors(&error) && make_way(context) => {
+                    self.rest(MOMENT, context);
+                    break;
+                }
                 Err(error) => {
                     self.tell(c::ZMQ_EVENT_ACCEPT_FAILED, error.errno() as u64, "");
                     if needs_rest(&error) {
-                        self.watch(false);
-                        let until = context.now + REST;
-                        self.resting_until = Some(until);
-                        context.timers.schedule(until, self.registration.key());
+                        self.rest(REST, context);
                         break;
                     }
                 }
             }
         }
         true
+    }
+
+    fn rest(&mut self, time: Duration, context: &mut Context<'_>) {
+        self.watch(false);
+        let until = context.now + time;
+        self.resting_until = Some(until);
+        context.timers.schedule(until, self.registration.key());
     }
 
     pub(super) fn timer(&mut self, context: &mut Context<'_>) -> bool {
@@ -154,15 +164,13 @@ impl Acceptor {
     }
 }
 
-/// Sends slow strangers away, so that others can be accepted as soon as they are gone.
-fn make_way(context: &mut Context<'_>) -> bool {
-    let mut gone = false;
-    for _ in 0..BATCH {
-        let Some(slow) = context.strangers.give_way(context.now) else { break };
-        context.worker.send(Command::Evict(slow));
-        gone = true;
+/// Sends slow strangers away, whichever I/O thread serves them, so that others can be accepted when they are gone.
+fn make_way(context: &Context<'_>) -> bool {
+    let slow = context.worker.strangers().give_way(BATCH, context.now);
+    for (worker, key) in &slow {
+        worker.send(Command::Evict(*key));
     }
-    gone
+    !slow.is_empty()
 }
 
 fn is_out_of_descriptors(error: &AcceptError) -> bool {

@@ -32,6 +32,7 @@ use crate::zmtp::handshake;
 pub use accept::listen;
 pub use datagram::{Opening, open as open_datagrams};
 pub use session::{Dialer, dial};
+pub use strangers::Strangers;
 pub use worker::{EndpointRef, Worker, Workers};
 
 /// What connections know of the socket they belong to. The last one to go ends the socket for good: it

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::SockAddr;
 
 use super::connection::{Connection, Loss};
+use super::strangers::Place;
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
 use super::zap::Asking;
 use super::{Event, Shared};
@@ -86,6 +87,8 @@ pub(super) struct Handshaking {
     pub(super) failed: bool,
     /// The authentication handler has been asked.
     pub(super) asking: Option<Asking>,
+    /// Among those who have proven nothing; None for those we connected to.
+    pub(super) _place: Option<Place>,
 }
 
 #[derive(Clone, Copy)]

@@ -48,11 +48,15 @@ impl Session {
         if let Some(deadline) = deadline {
             context.timers.schedule(deadline, self.connection.key());
         }
-        if matches!(self.kind, Kind::Accepted { .. })
-            && let Some(oldest) = context.strangers.enter(self.connection.key(), context.now)
-        {
-            context.worker.send(Command::Evict(oldest));
-        }
+        let place = matches!(self.kind, Kind::Accepted { .. }).then(|| {
+            let worker = context.worker;
+            let (place, displaced) =
+                worker.strangers().enter(worker, self.connection.key(), context.now);
+            if let Some((worker, key)) = displaced {
+                worker.send(Command::Evict(key));
+            }
+            place
+        });
         self.phase = Phase::Handshaking(Box::new(Handshaking {
             stream,
             handshake,
@@ -62,6 +66,7 @@ impl Session {
             deadline,
             failed: false,
             asking: None,
+            _place: place,
         }));
         self.talk_handshake(context)
     }

@@ -1,9 +1,14 @@
-//! Who has connected and not proven anything yet: a bound on how many of them one I/O thread serves.
+//! Who has connected and not proven anything yet: a bound on how many of them the I/O threads of a context serve
+//! together.
 //!
-//! Only the counting is here; sessions enter and leave, and send away whom they are told to.
+//! Only the counting is here; sessions enter and leave, and whoever is told to sends others away.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use super::worker::Worker;
+use crate::sync::Lock;
 
 /// Handshakes of accepted connections in progress at a time. Far more than come together when every
 /// client of a large server reconnects.
@@ -12,28 +17,78 @@ const MOST: usize = 16 * 1024;
 /// Who has taken longer than this over a handshake has had time enough, where others wait for a descriptor.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// The keys of accepted sessions whose handshake is not done, and since when.
+/// The accepted sessions of a context whose handshake is not done.
 #[derive(Default)]
-pub(super) struct Strangers(BTreeMap<usize, Instant>);
+pub struct Strangers(Lock<Crowd<Arc<Worker>>>);
+
+/// Where to find a session: its I/O thread, and its key there.
+pub(super) type Whereabouts = (Arc<Worker>, usize);
 
 impl Strangers {
-    /// One more. Answers whom to send away for it: the one that came first, as keys only grow.
-    pub(super) fn enter(&mut self, key: usize, now: Instant) -> Option<usize> {
-        self.0.insert(key, now);
-        if self.0.len() > MOST { self.0.pop_first().map(|(key, _)| key) } else { None }
+    /// One more, who leaves when its place is dropped; and whom to send away for it, if there are too many.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        worker: &Arc<Worker>,
+        key: usize,
+        now: Instant,
+    ) -> (Place, Option<Whereabouts>) {
+        let (number, displaced) = self.0.lock().enter(worker.clone(), key, now);
+        (Place { strangers: self.clone(), number }, displaced)
     }
 
-    /// There are no descriptors left for those who want to come in: answers whom to send away, if somebody
-    /// has been slow. Who is quick is spared: a crowd of honest peers would do nothing but come and go.
-    pub(super) fn give_way(&mut self, now: Instant) -> Option<usize> {
-        let oldest = self.0.first_entry()?;
-        let slow = now.saturating_duration_since(*oldest.get()) >= SLOW;
-        slow.then(|| oldest.remove_entry().0)
+    /// There are no descriptors left for those who want to come in: answers whom to send away, at most `count`,
+    /// as far as somebody has been slow.
+    pub(super) fn give_way(&self, count: usize, now: Instant) -> Vec<Whereabouts> {
+        let mut crowd = self.0.lock();
+        std::iter::from_fn(|| crowd.give_way(now)).take(count).collect()
+    }
+}
+
+/// A stranger's place in the crowd.
+pub(super) struct Place {
+    strangers: Arc<Strangers>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.strangers.0.lock().leave(self.number);
+    }
+}
+
+/// Strangers by the order in which they came, with when that was. `W` names an I/O thread.
+struct Crowd<W> {
+    next: u64,
+    present: BTreeMap<u64, (W, usize, Instant)>,
+}
+
+impl<W> Crowd<W> {
+    /// One more: its number, and whom to send away for it, which is the one that came first.
+    fn enter(&mut self, worker: W, key: usize, now: Instant) -> (u64, Option<(W, usize)>) {
+        let number = self.next;
+        self.next += 1;
+        self.present.insert(number, (worker, key, now));
+        let displaced = if self.present.len() > MOST { self.present.pop_first() } else { None };
+        (number, displaced.map(|(_, (worker, key, _))| (worker, key)))
+    }
+
+    /// Sends the first away if it is slow. Who is quick is spared: a crowd of honest peers would do nothing but
+    /// come and go.
+    fn give_way(&mut self, now: Instant) -> Option<(W, usize)> {
+        let oldest = self.present.first_entry()?;
+        let slow = now.saturating_duration_since(oldest.get().2) >= SLOW;
+        slow.then(|| oldest.remove()).map(|(worker, key, _)| (worker, key))
     }
 
     /// It is no stranger any more, or it is gone.
-    pub(super) fn leave(&mut self, key: usize) {
-        self.0.remove(&key);
+    fn leave(&mut self, number: u64) {
+        self.present.remove(&number);
+    }
+}
+
+impl<W> Default for Crowd<W> {
+    fn default() -> Self {
+        Crowd { next: 0, present: BTreeMap::new() }
     }
 }
 
@@ -43,26 +98,36 @@ mod tests {
 
     #[test]
     fn the_first_to_come_is_the_first_to_go() {
-        let (mut strangers, now) = (Strangers::default(), Instant::now());
-        for key in 10..10 + MOST {
-            assert_eq!(strangers.enter(key, now), None);
-        }
-        strangers.leave(10);
-        assert_eq!(strangers.enter(9_000_000, now), None, "a place was free");
-        assert_eq!(strangers.enter(9_000_001, now), Some(11));
-        strangers.leave(11);
-        assert_eq!(strangers.enter(9_000_002, now), Some(12));
+        let (mut crowd, now) = (Crowd::default(), Instant::now());
+        // Keys are the I/O threads' own: these are given out on four of them.
+        let numbers: Vec<u64> = (0..MOST)
+            .map(|n| {
+                let (number, displaced) = crowd.enter(n % 4, n / 4, now);
+                assert_eq!(displaced, None);
+                number
+            })
+            .collect();
+        crowd.leave(numbers[0]);
+        assert_eq!(crowd.enter(0, 9_000_000, now).1, None, "a place was free");
+        assert_eq!(crowd.enter(0, 9_000_001, now).1, Some((1, 0)));
+        crowd.leave(numbers[1]);
+        crowd.leave(numbers[2]);
+        assert_eq!(crowd.enter(3, 9_000_002, now).1, None, "a place was free");
+        assert_eq!(crowd.enter(3, 9_000_003, now).1, Some((3, 0)));
+        assert_eq!(crowd.enter(3, 9_000_004, now).1, Some((0, 1)));
+        assert_eq!(crowd.present.len(), MOST);
     }
+
     #[test]
     fn only_the_slow_give_way() {
-        let (mut strangers, start) = (Strangers::default(), Instant::now());
-        assert_eq!(strangers.give_way(start), None);
-        assert_eq!(strangers.enter(1, start), None);
-        assert_eq!(strangers.enter(2, start + SLOW), None);
-        assert_eq!(strangers.give_way(start + SLOW / 2), None);
-        assert_eq!(strangers.give_way(start + SLOW), Some(1));
-        assert_eq!(strangers.give_way(start + SLOW), None);
-        assert_eq!(strangers.give_way(start + 2 * SLOW), Some(2));
-        assert_eq!(strangers.give_way(start + 9 * SLOW), None);
+        let (mut crowd, start) = (Crowd::default(), Instant::now());
+        assert_eq!(crowd.give_way(start), None);
+        crowd.enter('a', 1, start);
+        crowd.enter('b', 1, start + SLOW);
+        assert_eq!(crowd.give_way(start + SLOW / 2), None);
+        assert_eq!(crowd.give_way(start + SLOW), Some(('a', 1)));
+        assert_eq!(crowd.give_way(start + SLOW), None);
+        assert_eq!(crowd.give_way(start + 2 * SLOW), Some(('b', 1)));
+        assert_eq!(crowd.give_way(start + 9 * SLOW), None);
     }
 }

@@ -77,7 +77,6 @@ impl Session {
         if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
             return self.finish();
         }
-        context.strangers.leave(self.connection.key());
         {
             let mut gate = self.connection.gate.lock();
             if !gate.registration.has_source() {

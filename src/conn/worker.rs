@@ -58,6 +58,7 @@ pub(super) enum Command {
 /// The handle of an I/O thread.
 pub struct Worker {
     reactor: Reactor<Command>,
+    strangers: Arc<Strangers>,
     keys: AtomicUsize,
     load: AtomicUsize,
     thread: Lock<Option<JoinHandle<()>>>,
@@ -78,13 +79,16 @@ impl EndpointRef {
 }
 
 impl Worker {
-    /// Starts an I/O thread; `prepare` runs in it first (name, affinity, priority).
+    /// Starts an I/O thread, one of those that share `strangers`; `prepare` runs in it first (name, affinity,
+    /// priority).
     pub fn start(
         name: String,
+        strangers: Arc<Strangers>,
         prepare: impl FnOnce() + Send + 'static,
     ) -> Result<Arc<Worker>, Error> {
         let worker = Arc::new(Worker {
             reactor: Reactor::new()?,
+            strangers,
             keys: AtomicUsize::new(1),
             load: AtomicUsize::new(0),
             thread: Lock::new(None),
@@ -119,6 +123,11 @@ impl Worker {
 
     pub(super) fn next_key(&self) -> usize {
         self.keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Who has connected to any I/O thread of the context and proven nothing.
+    pub(super) fn strangers(&self) -> &Arc<Strangers> {
+        &self.strangers
     }
 
     pub(super) fn registration(&self, key: usize) -> Registration {
@@ -165,7 +174,6 @@ enum Source {
 pub(super) struct Context<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) timers: &'a mut Timers,
-    pub(super) strangers: &'a mut Strangers,
     /// Sessions that this I/O thread is to begin next.
     pub(super) born: &'a mut Vec<(usize, Box<Session>)>,
     pub(super) now: Instant,
@@ -175,7 +183,6 @@ struct Thread {
     worker: Arc<Worker>,
     sources: HashMap<usize, Source>,
     timers: Timers,
-    strangers: Strangers,
     /// Accepted, and not begun yet.
     born: Vec<(usize, Box<Session>)>,
     /// Connections that callers read, with the socket's epoch at the last look.
@@ -193,7 +200,6 @@ impl Thread {
             worker,
             sources: HashMap::new(),
             timers: Timers::default(),
-            strangers: Strangers::default(),
             born: Vec::new(),
             watched: HashMap::new(),
             guarded: HashSet::new(),
@@ -261,13 +267,11 @@ impl Thread {
         let mut context = Context {
             worker: &self.worker,
             timers: &mut self.timers,
-            strangers: &mut self.strangers,
             born: &mut self.born,
             now,
         };
         if !call(source, &mut context) {
             self.sources.remove(&key);
-            self.strangers.leave(key);
             self.watched.remove(&key);
             self.guarded.remove(&key);
             self.worker.count(-1);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::base::{Error, constants as c};
-use crate::conn::{Worker, Workers};
+use crate::conn::{Strangers, Worker, Workers};
 use crate::options::context::ContextOptions;
 use crate::options::{ContextDefaults, SocketType};
 use crate::pipe::Notice;
@@ -183,6 +183,7 @@ fn start_workers(options: &ContextOptions) -> Result<Workers, Error> {
     const LONGEST_NAME: usize = 15;
     let prefix = String::from_utf8_lossy(&options.name_prefix).into_owned();
     let count = usize::try_from(options.io_threads).unwrap_or(0);
+    let strangers = Arc::<Strangers>::default();
     let mut workers = Vec::new();
     for n in 0..count {
         let mut name = format!("ZMQbg/IO/{n}");
@@ -196,7 +197,7 @@ fn start_workers(options: &ContextOptions) -> Result<Workers, Error> {
         let cpus: Vec<usize> =
             options.affinity.iter().filter_map(|cpu| usize::try_from(*cpu).ok()).collect();
         let (policy, priority) = (options.sched_policy, options.thread_priority);
-        let started = Worker::start(name, move || {
+        let started = Worker::start(name, strangers.clone(), move || {
             // What the kernel refuses stays as it is: the genuine library ends the process here.
             if !cpus.is_empty() {
                 sys::thread::set_affinity(&cpus);

@@ -110,8 +110,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Scene {
+    fn new(io_threads: i32) -> Scene {
         let (server, clients, keys) = (Context::new(), Context::new(), Pair::new());
+        server.set(c::ZMQ_IO_THREADS, io_threads);
         let socket = server.socket(c::ZMQ_REP);
         socket.set(c::ZMQ_CURVE_SERVER, 1);
         socket.set_bytes(c::ZMQ_CURVE_SECRETKEY, keys.secret.bytes());
@@ -199,7 +200,7 @@ fn good_clients_hardly_notice_thousands_of_strangers() {
         if count < WANTED {
             println!("only {count} strangers instead of {WANTED}: {allowed} descriptors allowed");
         }
-        let scene = Scene::new();
+        let scene = Scene::new(1);
         let clients: Vec<Socket> = (0..CLIENTS).map(|_| scene.client()).collect();
         for client in &clients {
             ask(client);
@@ -225,56 +226,72 @@ fn good_clients_hardly_notice_thousands_of_strangers() {
     });
 }
 
-/// More strangers than an I/O thread keeps: the oldest go, and there is always room for who comes now.
+/// More strangers than a context keeps, however many I/O threads serve them: the oldest go, and there is always room
+/// for who comes now.
 #[test]
 fn there_is_a_bound_on_strangers() {
-    alone(|| {
-        const MOST: usize = 16 * 1024;
-        const TOO_MANY: usize = MOST + 1000;
-        let allowed = allow_descriptors(TOO_MANY + 1000);
-        if allowed < TOO_MANY + 1000 {
-            println!("skipped: {allowed} descriptors allowed, {} needed", TOO_MANY + 1000);
-            return;
-        }
-        let scene = Scene::new();
-        let old = scene.client();
+    alone(|| too_many(1));
+}
+
+#[test]
+fn the_bound_is_one_for_all_io_threads() {
+    alone(|| too_many(4));
+}
+
+fn too_many(io_threads: i32) {
+    const MOST: usize = 16 * 1024;
+    const TOO_MANY: usize = MOST + 1000;
+    let allowed = allow_descriptors(TOO_MANY + 1000);
+    if allowed < TOO_MANY + 1000 {
+        println!("skipped: {allowed} descriptors allowed, {} needed", TOO_MANY + 1000);
+        return;
+    }
+    let scene = Scene::new(io_threads);
+    let old = scene.client();
+    ask(&old);
+    let open = descriptors();
+    let attack = Attack::start(scene.address, TOO_MANY);
+    wait_for_descriptors(open + MOST);
+    for _ in 0..20 {
+        scene.arrival();
         ask(&old);
-        let open = descriptors();
-        let attack = Attack::start(scene.address, TOO_MANY);
-        wait_for_descriptors(open + MOST);
-        for _ in 0..20 {
-            scene.arrival();
-            ask(&old);
-        }
-        assert!(descriptors() < open + MOST + 100, "{} descriptors", descriptors() - open);
-        drop(attack);
-    });
+    }
+    // All who came have been seen by now, as the last of them waited for an answer.
+    assert!(descriptors() < open + MOST + 100, "{} descriptors", descriptors() - open);
+    drop(attack);
 }
 
 /// Strangers have taken all descriptors: the slow among them give way.
 #[test]
 fn strangers_do_not_use_descriptors_up() {
-    alone(|| {
-        let scene = Scene::new();
-        let old = scene.client();
+    alone(|| too_few_descriptors(1));
+}
+
+#[test]
+fn strangers_of_every_io_thread_give_way() {
+    alone(|| too_few_descriptors(4));
+}
+
+fn too_few_descriptors(io_threads: i32) {
+    let scene = Scene::new(io_threads);
+    let old = scene.client();
+    ask(&old);
+    allow_descriptors(descriptors() + 200);
+    let attack = Attack::start(scene.address, 1000);
+    // Each of these comes after all the strangers.
+    for _ in 0..3 {
+        let took = scene.arrival();
+        assert!(took < Duration::from_secs(20), "{took:?} to the first answer");
         ask(&old);
-        allow_descriptors(descriptors() + 200);
-        let attack = Attack::start(scene.address, 1000);
-        // Each of these comes after all the strangers.
-        for _ in 0..3 {
-            let took = scene.arrival();
-            assert!(took < Duration::from_secs(20), "{took:?} to the first answer");
-            ask(&old);
-        }
-        drop(attack);
-    });
+    }
+    drop(attack);
 }
 
 /// Who was turned away can tell.
 #[test]
 fn a_stranger_that_gives_way_is_closed() {
     alone(|| {
-        let scene = Scene::new();
+        let scene = Scene::new(1);
         ask(&scene.client());
         let mut stranger = TcpStream::connect(scene.address).expect("a connection");
         stranger.set_read_timeout(Some(PATIENCE)).expect("a limit");

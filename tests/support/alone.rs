@@ -26,6 +26,8 @@ pub fn alone<F: FnOnce()>(body: F) {
     let scratch = Scratch::new("alone").expect("a folder");
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(MARK, name);
+    // What it leaves behind, should it come to a bad end, goes with the folder.
+    command.current_dir(scratch.path()).env("TMPDIR", scratch.path());
     let run = run(&mut command, LIMIT, &scratch.path().join("log")).expect("a process");
     let fine = run.end == End::Code(0)
         && run.output.contains("1 passed")
