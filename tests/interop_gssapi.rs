@@ -47,7 +47,8 @@ fn original(name: &str, realm: &[(String, String)]) -> Result<Run, String> {
     let scratch = Scratch::new("original")?;
     let mut command = Command::new(compiler.program(name, &program.source)?);
     command.current_dir(scratch.path()).env("LD_LIBRARY_PATH", &folder);
-    command.envs(realm.iter().map(|(variable, value)| (variable, value)));
+    let own = scratch.path().join("original").display().to_string();
+    command.envs(realm.iter().map(|(variable, value)| (variable, value.replace("FOLDER", &own))));
     run(&mut command, program.limit, &scratch.path().join("log")).map_err(|e| e.to_string())
 }
 

@@ -11,4 +11,5 @@ mod security {
     mod gssapi;
     mod handler;
     mod plain;
+    mod secrets;
 }

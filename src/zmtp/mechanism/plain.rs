@@ -11,6 +11,7 @@ use crate::base::Error;
 use crate::base::constants as c;
 use crate::zmtp::handshake::{Config, Failure, HandshakeError};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 const HELLO: &[u8] = b"\x05HELLO";
 const WELCOME: &[u8] = b"\x07WELCOME";
@@ -52,9 +53,11 @@ impl Client {
         Ok(Client { config: Arc::clone(config), initiate, stage: ClientStage::AwaitsWelcome })
     }
 
-    fn hello(&self) -> Vec<u8> {
+    fn hello(&self) -> Zeroizing<Vec<u8>> {
         let Credentials { username, password } = &self.config.plain;
-        let mut body = HELLO.to_vec();
+        // Growing would leave copies behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(LONGEST_HELLO as usize));
+        body.extend_from_slice(HELLO);
         for text in [username, password.bytes()] {
             let text = text.get(..255).unwrap_or(text);
             body.push(text.len() as u8);
