@@ -8,6 +8,7 @@ mod support;
 
 mod hostile {
     mod cuts;
+    mod datagrams;
     mod floods;
     mod frames;
     mod greetings;

@@ -12,6 +12,7 @@ mod options_act {
     mod lingering;
     mod listening;
     mod marks;
+    mod names;
     mod peers;
     mod publishing;
     mod threads;

@@ -1,5 +1,6 @@
 //! How a connecter gets its stream: resolving, connecting, the proxy, waiting for the next attempt.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,35 +40,45 @@ impl Session {
         addresses: io::Result<Vec<SockAddr>>,
         context: &mut Context<'_>,
     ) -> bool {
-        let Kind::Dialing(dialing) = &self.kind else { return false };
-        let first = match addresses.map(|list| list.into_iter().next()) {
-            Ok(Some(first)) => first,
-            Ok(None) | Err(_) => return self.retry(context),
+        let Kind::Dialing(dialing) = &mut self.kind else { return false };
+        dialing.untried = in_turn(addresses.unwrap_or_default());
+        self.go_on(None, context)
+    }
+
+    /// Tries the next address; without one the attempt has failed, with `errno` at the last.
+    fn go_on(&mut self, mut errno: Option<i32>, context: &mut Context<'_>) -> bool {
+        let started = loop {
+            let Kind::Dialing(dialing) = &mut self.kind else { return false };
+            let Some(address) = dialing.untried.pop_front() else {
+                return self.refused(errno, context);
+            };
+            match dialing.dial.start(&address, &self.shared.options) {
+                Ok(started) => break started,
+                Err(failure) => {
+                    if let Some(fd) = failure.opened_fd {
+                        self.tell(c::ZMQ_EVENT_CLOSED, fd as u64, None);
+                    }
+                    errno = failure.error.raw_os_error();
+                }
+            }
         };
-        match dialing.dial.start(&first, &self.shared.options) {
-            Err(failure) => {
-                if let Some(fd) = failure.opened_fd {
-                    self.tell(c::ZMQ_EVENT_CLOSED, fd as u64, None);
-                }
-                self.refused(failure.error.raw_os_error(), context)
-            }
-            Ok(started) => {
-                let stream = Arc::new(started.stream);
-                if !started.pending {
-                    return self.reached(stream, context);
-                }
-                self.tell(c::ZMQ_EVENT_CONNECT_DELAYED, libc::EINPROGRESS as u64, None);
-                let limit = u64::try_from(self.shared.options.connect_timeout_ms).unwrap_or(0);
-                let deadline = (limit > 0 && dialing.dial.has_connect_timeout())
-                    .then(|| context.now + Duration::from_millis(limit));
-                if let Some(deadline) = deadline {
-                    context.timers.schedule(deadline, self.connection.key());
-                }
-                self.watch(&stream, Interest { read: false, write: true });
-                self.phase = Phase::Connecting { stream, deadline };
-                true
-            }
+        let stream = Arc::new(started.stream);
+        if !started.pending {
+            return self.reached(stream, context);
         }
+        self.tell(c::ZMQ_EVENT_CONNECT_DELAYED, libc::EINPROGRESS as u64, None);
+        let limit = u64::try_from(self.shared.options.connect_timeout_ms).unwrap_or(0);
+        let is_limited = match &self.kind {
+            Kind::Dialing(dialing) => limit > 0 && dialing.dial.has_connect_timeout(),
+            Kind::Accepted { .. } => false,
+        };
+        let deadline = is_limited.then(|| context.now + Duration::from_millis(limit));
+        if let Some(deadline) = deadline {
+            context.timers.schedule(deadline, self.connection.key());
+        }
+        self.watch(&stream, Interest { read: false, write: true });
+        self.phase = Phase::Connecting { stream, deadline };
+        true
     }
 
     pub(super) fn connected(&mut self, context: &mut Context<'_>) -> bool {
@@ -83,7 +94,7 @@ impl Session {
         }
     }
 
-    /// The attempt under way has failed before there was a connection.
+    /// One address has failed before there was a connection.
     pub(super) fn attempt_failed(&mut self, errno: i32, context: &mut Context<'_>) -> bool {
         self.connection.gate.lock().registration.clear();
         if let Phase::Connecting { stream, .. } | Phase::Socks { stream, .. } = &self.phase {
@@ -91,10 +102,10 @@ impl Session {
             self.phase = Phase::Over;
             self.tell(c::ZMQ_EVENT_CLOSED, fd, None);
         }
-        self.refused(Some(errno), context)
+        self.go_on(Some(errno), context)
     }
 
-    pub(super) fn refused(&mut self, errno: Option<i32>, context: &mut Context<'_>) -> bool {
+    fn refused(&mut self, errno: Option<i32>, context: &mut Context<'_>) -> bool {
         let stops = match &self.kind {
             Kind::Dialing(dialing) => match dialing.dial {
                 Dial::Tcp { proxy: None, .. } => {
@@ -185,5 +196,49 @@ impl Session {
         context.timers.schedule(until, self.connection.key());
         self.tell(c::ZMQ_EVENT_CONNECT_RETRIED, interval, None);
         true
+    }
+}
+
+/// More than this no name has for a reason.
+const MOST_ADDRESSES: usize = 16;
+
+/// Addresses in the order in which they are tried: the two families by turns, the first one's first (RFC 8305,
+/// section 4). One after the other, though: the next when one has failed.
+fn in_turn(addresses: Vec<SockAddr>) -> VecDeque<SockAddr> {
+    let is_v6 = |address: &SockAddr| {
+        address.as_socket_ipv6().is_some_and(|v6| v6.ip().to_ipv4_mapped().is_none())
+    };
+    let first = addresses.first().is_some_and(is_v6);
+    let (one, other): (VecDeque<_>, VecDeque<_>) =
+        addresses.into_iter().partition(|address| is_v6(address) == first);
+    let mut families = [one, other];
+    let mut order = VecDeque::new();
+    while families.iter().any(|family| !family.is_empty()) {
+        order.extend(families.iter_mut().filter_map(VecDeque::pop_front));
+    }
+    order.truncate(MOST_ADDRESSES);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn order(texts: &[&str]) -> Vec<String> {
+        let address = |text: &&str| SockAddr::from(text.parse::<SocketAddr>().unwrap());
+        let order = in_turn(texts.iter().map(address).collect());
+        order.iter().map(|address| address.as_socket().unwrap().ip().to_string()).collect()
+    }
+
+    #[test]
+    fn the_families_take_turns() {
+        assert_eq!(order(&[]), [""; 0]);
+        assert_eq!(order(&["1.1.1.1:1"]), ["1.1.1.1"]);
+        assert_eq!(order(&["1.1.1.1:1", "2.2.2.2:1"]), ["1.1.1.1", "2.2.2.2"]);
+        let mixed = ["[::1]:1", "[::2]:1", "[::ffff:1.1.1.1]:1", "[::3]:1", "[::ffff:2.2.2.2]:1"];
+        assert_eq!(order(&mixed), ["::1", "::ffff:1.1.1.1", "::2", "::ffff:2.2.2.2", "::3"]);
+        assert_eq!(order(&["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"]), ["1.1.1.1", "::1", "2.2.2.2"]);
+        assert_eq!(order(&["1.1.1.1:1"; 40]).len(), MOST_ADDRESSES);
     }
 }

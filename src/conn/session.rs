@@ -1,6 +1,7 @@
 //! The state machine of one connection, or of one connect endpoint through all its attempts. It runs in
 //! an I/O thread; the established stream is worked through [`Connection`].
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Dialing {
     pub(super) dial: Dial,
     /// What monitors call the other end: the endpoint as given to connect, or the proxy's.
     pub(super) shown: String,
+    /// Addresses of the name that this attempt has not come to yet.
+    pub(super) untried: VecDeque<SockAddr>,
     /// The interval of the last reconnection, for growing ones; 0 after a success.
     pub(super) last_interval_ms: u64,
 }
@@ -132,7 +135,7 @@ pub fn dial(
     let pipe = early.then(|| pipe_of(&connection));
     // Where there is a proxy, it is the other end as far as anybody can see.
     let shown = dial.proxy_endpoint().unwrap_or_else(|| endpoint.to_owned());
-    let dialing = Dialing { dial, shown, last_interval_ms: 0 };
+    let dialing = Dialing { dial, shown, untried: VecDeque::new(), last_interval_ms: 0 };
     let session = Session {
         connection,
         shared,

@@ -76,7 +76,10 @@ pub(super) fn resolve_local(text: &str, ipv6: bool, names: Names) -> Result<Sock
     if names == Names::LocalOnly {
         return Err(Error::NoDevice);
     }
-    look_up(host, port, ipv6).ok().and_then(|found| found.into_iter().next()).ok_or(Error::NoDevice)
+    look_up(host, port, ipv6, 0)
+        .ok()
+        .and_then(|found| found.into_iter().next())
+        .ok_or(Error::NoDevice)
 }
 
 /// The address to connect to where no name service is needed to tell; `None` for names.
@@ -98,7 +101,8 @@ pub(super) fn resolve_numeric(
 pub(super) fn resolve_remote(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
     match resolve_numeric(host, port, ipv6) {
         Some(result) => result,
-        None => look_up(strip_brackets(host), port, ipv6),
+        // Of both families: which of them the other end is reached by is not known before.
+        None => look_up(strip_brackets(host), port, ipv6, libc::AI_ALL),
     }
 }
 
@@ -215,13 +219,13 @@ fn interface_address(name: &str, port: u16, ipv6: bool) -> Option<SocketAddr> {
 }
 
 /// Asks the name service. IPv4-only names come back v4-mapped when IPv6 is wanted.
-fn look_up(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+fn look_up(host: &str, port: u16, ipv6: bool, with: i32) -> io::Result<Vec<SocketAddr>> {
     // No resolver knows such names; do not make one search for them.
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(os_error(libc::ENODEV));
     }
     let hints = AddrInfoHints {
-        flags: if ipv6 { libc::AI_V4MAPPED } else { 0 },
+        flags: if ipv6 { libc::AI_V4MAPPED | with } else { 0 },
         address: if ipv6 { libc::AF_INET6 } else { libc::AF_INET },
         socktype: libc::SOCK_STREAM,
         protocol: libc::IPPROTO_TCP,
