@@ -3,6 +3,10 @@
 //! A waiting caller takes the connections of its socket over. It does not give them back when it leaves:
 //! the I/O thread looks once a tick whether the socket is still in use and takes them back when it is not.
 //! A caller that stays inside for long lets the I/O thread sleep too; whoever then leaves wakes it.
+//!
+//! Callers wait with a list of connections each. Connections come while somebody waits, so that lists differ;
+//! the newest one has every connection that is taken. Once nobody inside has that one, those who stay cannot
+//! be trusted with all of them: whoever leaves last with it gives its connections back.
 
 use crate::sync::Lock;
 
@@ -16,6 +20,10 @@ struct State {
     epoch: u64,
     /// The I/O threads stopped looking because a caller was inside.
     unwatched: bool,
+    /// The number of the newest list.
+    list: u64,
+    /// How many of those inside have it.
+    holders: u32,
 }
 
 /// What the I/O thread should do with a taken connection.
@@ -29,12 +37,34 @@ pub enum Verdict {
     Reclaim,
 }
 
+/// What a caller that leaves has to do with the connections of its list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Farewell {
+    /// Nothing.
+    Silent,
+    /// Tell the I/O threads to look again.
+    Rewatch,
+    /// Give them back: others stay, who do not have all of them.
+    GiveBack,
+}
+
 impl Turn {
-    /// A caller begins to wait.
-    pub fn enter(&self) {
+    /// A caller begins to wait, with the newest list as far as it knows: the number of that.
+    pub fn enter(&self) -> u64 {
         let mut state = self.0.lock();
         state.inside += 1;
         state.epoch += 1;
+        state.holders += 1;
+        state.list
+    }
+
+    /// The caller that has just entered found connections that the newest list does not have, and made one
+    /// that has them all: its number.
+    pub fn renew(&self) -> u64 {
+        let mut state = self.0.lock();
+        state.list += 1;
+        state.holders = 1;
+        state.list
     }
 
     /// A caller reads without waiting: the connections are still in use.
@@ -42,13 +72,25 @@ impl Turn {
         self.0.lock().epoch += 1;
     }
 
-    /// The caller leaves; true when the I/O threads have to be told to look again.
+    /// A caller leaves that waited with the list of this number.
     #[must_use]
-    pub fn leave(&self) -> bool {
+    pub fn leave(&self, list: u64) -> Farewell {
         let mut state = self.0.lock();
         state.inside = state.inside.saturating_sub(1);
         state.epoch += 1;
-        std::mem::take(&mut state.unwatched)
+        if list != state.list {
+            // Somebody else has what it had, or that was given back.
+            return Farewell::Silent;
+        }
+        state.holders = state.holders.saturating_sub(1);
+        let unwatched = std::mem::take(&mut state.unwatched);
+        if state.holders == 0 && state.inside > 0 {
+            Farewell::GiveBack
+        } else if unwatched {
+            Farewell::Rewatch
+        } else {
+            Farewell::Silent
+        }
     }
 
     /// The I/O thread looks; `seen` is what [`Verdict::Keep`] said the last time.
@@ -72,14 +114,42 @@ mod tests {
     #[test]
     fn a_busy_socket_is_kept_and_a_left_one_reclaimed() {
         let turn = Turn::default();
-        turn.enter();
-        assert!(!turn.leave());
+        let list = turn.enter();
+        assert_eq!(turn.leave(list), Farewell::Silent);
         let Verdict::Keep(seen) = turn.look(None) else { panic!("first look") };
         assert_eq!(turn.look(Some(seen)), Verdict::Reclaim);
-        turn.enter();
+        let list = turn.enter();
         let Verdict::Keep(seen) = turn.look(Some(seen)) else { panic!("moved on") };
         assert_eq!(turn.look(Some(seen)), Verdict::Sleep);
-        assert!(turn.leave(), "who leaves must call the I/O thread back");
+        assert_eq!(turn.leave(list), Farewell::Rewatch, "who leaves must call the I/O thread back");
         assert!(matches!(turn.look(Some(seen)), Verdict::Keep(_)));
+    }
+
+    #[test]
+    fn the_last_one_with_the_newest_list_gives_back_what_others_do_not_have() {
+        let turn = Turn::default();
+        turn.enter();
+        let early = turn.renew();
+        assert_eq!(turn.enter(), early, "nothing new: the same list");
+        assert_eq!(turn.leave(early), Farewell::Silent, "the other one has it all");
+        turn.enter();
+        let late = turn.renew();
+        assert_eq!(turn.enter(), late);
+        assert_eq!(turn.leave(late), Farewell::Silent, "one is left who has it all");
+        assert_eq!(turn.leave(late), Farewell::GiveBack);
+        assert_eq!(turn.leave(early), Farewell::Silent, "nothing is taken any more");
+    }
+
+    #[test]
+    fn who_leaves_with_an_old_list_leaves_the_call_to_those_with_the_newest() {
+        let turn = Turn::default();
+        turn.enter();
+        let early = turn.renew();
+        turn.enter();
+        let late = turn.renew();
+        let Verdict::Keep(seen) = turn.look(None) else { panic!("first look") };
+        assert_eq!(turn.look(Some(seen)), Verdict::Sleep);
+        assert_eq!(turn.leave(early), Farewell::Silent);
+        assert_eq!(turn.leave(late), Farewell::Rewatch);
     }
 }

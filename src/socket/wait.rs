@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Socket;
 use super::core::Core;
 use crate::base::Error;
-use crate::pipe::turn::Turn;
+use crate::pipe::turn::{Farewell, Turn};
 use crate::pipe::{Driver, Notice, PipeKey, Pulled};
 use crate::sync::{Mailbox, Waker};
 use crate::sys::{PollFd, SignalMask};
@@ -17,23 +17,38 @@ use crate::sys::{PollFd, SignalMask};
 const MOST_ATTENDED: usize = 64;
 
 /// A connection in the hands of its socket's callers.
+#[derive(Clone)]
 pub(super) struct Attended {
     key: PipeKey,
     driver: Arc<dyn Driver>,
-    stream: Arc<dyn AsRawFd + Send + Sync>,
+    stream: Stream,
 }
 
 impl Attended {
     fn input(&self) -> PollFd {
         PollFd::new(self.stream.as_raw_fd(), libc::POLLIN)
     }
+
+    /// Whether it is the same connection of the same pipe: that can be lost and made anew.
+    fn is(&self, key: PipeKey, stream: &Stream) -> bool {
+        self.key == key && Arc::ptr_eq(&self.stream, stream)
+    }
+}
+
+type Stream = Arc<dyn AsRawFd + Send + Sync>;
+
+/// Whose turn it is with the connections of one socket, and those with the number of their list.
+struct Held {
+    turn: Arc<Turn>,
+    number: u64,
+    list: Arc<Vec<Attended>>,
 }
 
 /// One wait of one thread, over any number of sockets.
 pub(super) struct Wait {
     waker: Arc<Waker>,
     mailboxes: Vec<Arc<Mailbox<Notice>>>,
-    turns: Vec<(Arc<Turn>, Arc<Vec<Attended>>)>,
+    turns: Vec<Held>,
     /// As the last sleep left them: the waker's, those of the connections, others.
     fds: Vec<PollFd>,
     mask: Option<SignalMask>,
@@ -74,18 +89,31 @@ impl Wait {
             return;
         }
         let turn = core.owner.turn.clone();
-        turn.enter();
-        let mut list = Vec::new();
+        let mut number = turn.enter();
+        let known = &core.attended;
+        // As the list that the last wait made, for as long as that turns out to be right.
+        let (mut same, mut other) = (0, None::<Vec<Attended>>);
         for id in core.pipes.ids() {
             let Some(key) = core.pipes.key(id) else { continue };
             if let Some(driver) = core.pipes.get(id).and_then(|pipe| pipe.driver())
                 && let Some(stream) = driver.attend()
             {
+                if other.is_none() && known.get(same).is_some_and(|known| known.is(key, &stream)) {
+                    same += 1;
+                    continue;
+                }
+                let list = other.get_or_insert_with(|| known.iter().take(same).cloned().collect());
                 list.push(Attended { key, driver: driver.clone(), stream });
             }
         }
-        core.attended = Arc::new(list);
-        self.turns.push((turn, core.attended.clone()));
+        if same < known.len() && other.is_none() {
+            other = Some(known.iter().take(same).cloned().collect());
+        }
+        if let Some(list) = other {
+            number = turn.renew();
+            core.attended = Arc::new(list);
+        }
+        self.turns.push(Held { turn, number, list: core.attended.clone() });
     }
 
     /// Connections came or went: takes stock anew of one socket's.
@@ -100,8 +128,19 @@ impl Wait {
     /// these; None when it did not ask. Another thread's wait may have made another list meanwhile.
     fn marks(&self) -> Option<(Arc<Vec<Attended>>, &[PollFd])> {
         let asked = self.fds.iter().any(|fd| fd.revents() != 0);
-        let (_, list) = self.turns.first()?;
-        self.fds.get(1..).filter(|_| asked).map(|marks| (list.clone(), marks))
+        let held = self.turns.first()?;
+        self.fds.get(1..).filter(|_| asked).map(|marks| (held.list.clone(), marks))
+    }
+
+    /// Reads the connections of the one socket that is waited for, after a sleep those that ended it; whether
+    /// messages came.
+    fn read(&mut self, core: &mut Core) -> bool {
+        let any = match self.marks() {
+            Some((list, marks)) => core.pull_marked(1, &list, marks),
+            None => core.pull(1),
+        };
+        self.fds.clear();
+        any
     }
 
     /// Sleeps until there may be news, a descriptor of `others` has something to say, or the deadline.
@@ -119,7 +158,7 @@ impl Wait {
             },
         };
         self.fds.clear();
-        let mut attended = self.turns.iter().flat_map(|(_, list)| list.iter()).peekable();
+        let mut attended = self.turns.iter().flat_map(|held| held.list.iter()).peekable();
         if attended.peek().is_none() && others.is_empty() && self.mask.is_none() {
             return self.waker.wait(limit);
         }
@@ -142,9 +181,11 @@ impl Wait {
     }
 
     fn leave_turns(&mut self) {
-        for (turn, list) in self.turns.drain(..) {
-            if turn.leave() {
-                list.iter().for_each(|attended| attended.driver.rewatch());
+        for Held { turn, number, list } in self.turns.drain(..) {
+            match turn.leave(number) {
+                Farewell::Silent => {}
+                Farewell::Rewatch => list.iter().for_each(|attended| attended.driver.rewatch()),
+                Farewell::GiveBack => list.iter().for_each(|attended| attended.driver.give_back()),
             }
         }
     }
@@ -253,11 +294,7 @@ impl Socket {
             core.check()?;
             core.process();
             if reading {
-                match wait.marks() {
-                    Some((list, marks)) => core.pull_marked(1, &list, marks),
-                    None => core.pull(1),
-                };
-                wait.fds.clear();
+                wait.read(&mut core);
             }
             if let Attempt::Done(value) = attempt(&mut core)? {
                 core.spin.end(&turn);
@@ -277,5 +314,162 @@ impl Socket {
             wait.rearm();
             core = self.enter()?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Msg;
+    use crate::options::{ContextDefaults, SocketType};
+    use crate::pipe::wire::{End, Item, Wire};
+    use crate::pipe::{Identity, NewPipe, Pipe, Urgency};
+    use crate::socket::{Environment, open};
+    use crate::sync::Lock;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A connection on which every byte is a message.
+    struct Bytes {
+        wire: Arc<Wire>,
+        stream: Lock<Option<Arc<UnixStream>>>,
+        taken: AtomicBool,
+    }
+
+    impl Bytes {
+        /// In the socket's hands, but not connected.
+        fn join(core: &mut Core) -> Arc<Bytes> {
+            let wire = Wire::new(0, 0, false);
+            let (stream, taken) = (Lock::new(None), AtomicBool::new(false));
+            let bytes = Arc::new(Bytes { wire: wire.clone(), stream, taken });
+            let pipe = Pipe::wire(End::new(wire, bytes.clone()));
+            let identity = Some(Identity::default());
+            core.attach(NewPipe { pipe, identity, endpoint: 0, initiator: false }, None);
+            bytes
+        }
+
+        /// A new connection; the far end of it.
+        fn connect(&self) -> UnixStream {
+            let (near, far) = UnixStream::pair().expect("a pair");
+            near.set_nonblocking(true).expect("a mode");
+            *self.stream.lock() = Some(Arc::new(near));
+            self.taken.store(false, Ordering::Relaxed);
+            far
+        }
+
+        fn is_taken(&self) -> bool {
+            self.taken.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Driver for Bytes {
+        fn flush(&self, _urgency: Urgency) {}
+
+        fn pull(&self) -> Pulled {
+            let stream = self.stream.lock().clone().filter(|_| self.is_taken());
+            let Some(stream) = stream else { return Pulled::Over };
+            let mut byte = [0];
+            match (&*stream).read(&mut byte) {
+                Ok(1) => {
+                    let msg = Msg::copy_of(&byte).expect("a message");
+                    self.wire.received(&mut vec![Item::Message(msg)], 1, true);
+                    Pulled::Messages
+                }
+                _ => Pulled::Nothing,
+            }
+        }
+
+        fn resume(&self) -> bool {
+            false
+        }
+
+        fn attend(&self) -> Option<Stream> {
+            let stream = self.stream.lock().clone()?;
+            self.taken.store(true, Ordering::Relaxed);
+            Some(stream)
+        }
+
+        fn give_back(&self) {
+            self.taken.store(false, Ordering::Relaxed);
+        }
+
+        fn rewatch(&self) {}
+
+        fn ease(&self) {}
+
+        fn addresses(&self) -> (String, String) {
+            Default::default()
+        }
+
+        fn close(&self, _linger_ms: i32) {}
+
+        fn fail(&self) {}
+    }
+
+    fn socket() -> Socket {
+        let environment = Environment::new(Box::new(|| Err(Error::NoThread)));
+        let defaults = ContextDefaults { ipv6: false, blocky: true, zero_copy_recv: true };
+        let opened = open(Arc::new(environment), SocketType::Pull, defaults, Box::new(()));
+        Socket(opened.expect("a socket").handle)
+    }
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(30))
+    }
+
+    #[test]
+    fn what_a_sleep_found_out_is_about_its_own_connections() {
+        let socket = socket();
+        let mut core = socket.enter().expect("open");
+        let peers = [(); 3].map(|()| Bytes::join(&mut core));
+        let [_, mut last] = [1, 2].map(|n: usize| peers[n].connect());
+        let mut first_wait = Wait::new();
+        first_wait.join(&mut core, true);
+        last.write_all(b"x").expect("written");
+        first_wait.sleep(&mut [], soon()).expect("woken");
+        // Before it has the lock again another thread begins to wait, whose list has one more, in front.
+        let _far = peers[0].connect();
+        let mut second_wait = Wait::new();
+        second_wait.join(&mut core, true);
+        assert_eq!(core.attended.len(), 3);
+        assert!(first_wait.read(&mut core), "it was woken by the last one and has to read that");
+        let mut msg = Msg::new();
+        let core = &mut **core;
+        assert_eq!(core.pattern.recv_into(&mut core.pipes, &mut msg), Ok(()));
+        assert_eq!(msg.data(), b"x");
+    }
+
+    #[test]
+    fn connections_that_nobody_inside_has_are_given_back() {
+        let socket = socket();
+        let mut core = socket.enter().expect("open");
+        let peers = [(); 2].map(|()| Bytes::join(&mut core));
+        let _first = peers[0].connect();
+        let mut stays = Wait::new();
+        stays.join(&mut core, true);
+        for _ in 0..2 {
+            let mut same = Wait::new();
+            same.join(&mut core, true);
+            assert_eq!(core.attended.len(), 1, "a list of its own would be the same");
+            drop(same);
+            assert!(peers[0].is_taken());
+        }
+        // Another one comes, and then the same one anew.
+        for n in [1, 1] {
+            let _second = peers[n].connect();
+            let [mut one, mut other] = [(); 2].map(|()| Wait::new());
+            one.join(&mut core, true);
+            other.join(&mut core, true);
+            assert_eq!(core.attended.len(), 2);
+            drop(one);
+            assert!(peers[1].is_taken());
+            drop(other);
+            assert!(!peers[1].is_taken(), "who stays does not know of it");
+        }
+        stays.refresh(&mut core);
+        assert!(peers.iter().all(|peer| peer.is_taken()));
+        drop(stays);
+        assert!(peers.iter().all(|peer| peer.is_taken()), "until the I/O thread looks");
     }
 }
