@@ -441,6 +441,16 @@ impl Connection {
     }
 
     /// Stops reading at the receive mark; false when there is room after all.
+    /// Whether reading stopped at the receive mark. Then what the kernel has is not to be waited for, and the I/O
+    /// thread takes over when the socket has read.
+    fn rests(&self, gate: &mut Gate) -> bool {
+        if gate.paused {
+            gate.taken = false;
+            gate.apply();
+        }
+        gate.paused
+    }
+
     fn pause(&self) -> bool {
         let mut gate = self.gate.lock();
         gate.paused = true;
@@ -466,6 +476,9 @@ impl Driver for Connection {
             return Pulled::Messages;
         }
         let over = self.reader.try_lock().is_some_and(|reader| reader.stream.is_none());
+        if self.rests(&mut self.gate.lock()) {
+            return Pulled::Over;
+        }
         if over { Pulled::Over } else { Pulled::Nothing }
     }
 
@@ -481,7 +494,7 @@ impl Driver for Connection {
             return None;
         }
         let mut gate = self.gate.lock();
-        if !gate.open {
+        if !gate.open || self.rests(&mut gate) {
             return None;
         }
         if !gate.taken {
