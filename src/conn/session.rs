@@ -319,6 +319,10 @@ impl Session {
         addresses: io::Result<Vec<SockAddr>>,
         context: &mut Context<'_>,
     ) -> bool {
+        if Arc::strong_count(&stream) > 1 {
+            // Callers keep it in their lists until their next wait, and the peer is to hear of the end now.
+            let _gone_already = stream.cut();
+        }
         match self.phase {
             Phase::Resolving => self.start(addresses, context),
             _ => true,

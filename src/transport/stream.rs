@@ -105,6 +105,11 @@ impl Stream {
         }
     }
 
+    /// Ends both directions at once, for whoever else holds this stream.
+    pub fn cut(&self) -> io::Result<()> {
+        self.socket().shutdown(Shutdown::Both)
+    }
+
     /// Fetches and clears the error the kernel keeps for this descriptor.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket().take_error()
