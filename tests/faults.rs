@@ -1,5 +1,5 @@
 //! What goes wrong in the process itself: no descriptors left, calls from many threads at once, sockets and contexts
-//! that end while they are used, forks.
+//! that end while they are used, connections that come and go, forks.
 
 mod support;
 
@@ -8,4 +8,5 @@ mod faults {
     mod ends;
     mod forks;
     mod threads;
+    mod turnover;
 }

@@ -211,6 +211,7 @@ impl Connection {
             reader.decoder = Some(decoder);
             reader.stream = Some(stream.clone());
         }
+        self.wire.heed_mark(true);
         {
             let mut queue = self.wire.send.lock();
             queue.frames = plain;
@@ -440,7 +441,6 @@ impl Connection {
         Some(msg)
     }
 
-    /// Stops reading at the receive mark; false when there is room after all.
     /// Whether reading stopped at the receive mark. Then what the kernel has is not to be waited for, and the I/O
     /// thread takes over when the socket has read.
     fn rests(&self, gate: &mut Gate) -> bool {
@@ -451,6 +451,7 @@ impl Connection {
         gate.paused
     }
 
+    /// Stops reading at the receive mark; false when there is room after all.
     fn pause(&self) -> bool {
         let mut gate = self.gate.lock();
         gate.paused = true;
@@ -475,10 +476,10 @@ impl Driver for Connection {
         if self.read(true) {
             return Pulled::Messages;
         }
-        let over = self.reader.try_lock().is_some_and(|reader| reader.stream.is_none());
         if self.rests(&mut self.gate.lock()) {
             return Pulled::Over;
         }
+        let over = self.reader.try_lock().is_some_and(|reader| reader.stream.is_none());
         if over { Pulled::Over } else { Pulled::Nothing }
     }
 

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::hub::Hub;
 use crate::options::Options;
 use crate::pipe::turn::Turn;
+use crate::pipe::wire::Wire;
 use crate::pipe::{NewPipe, Notice};
 use crate::sync::Mailbox;
 use crate::zmtp::handshake;
@@ -82,6 +83,22 @@ impl Owner {
         if self.closed.load(Ordering::SeqCst) {
             self.discard();
         }
+    }
+
+    /// Takes a pipe back that ended before the socket took it in, unless that is to be seen: sockets that nobody
+    /// uses for long would keep all that ever came and went.
+    fn withdraw(&self, wire: &Arc<Wire>) {
+        if wire.target().is_some() || wire.has_input() {
+            return;
+        }
+        let unseen = self.mailbox.withdraw(|notice| match notice {
+            Notice::Attach(new) => {
+                let shows = new.identity.as_ref().is_some_and(|who| who.subscribe_to_all);
+                !shows && new.pipe.is_end_of(wire)
+            }
+            _ => false,
+        });
+        drop(unseen);
     }
 
     fn discard(&self) {

@@ -275,13 +275,23 @@ impl Session {
                 gate.taken = false;
                 gate.apply();
                 if gate.paused {
-                    drop(gate);
-                    // The socket reads first; the end of the stream comes after that. What it sends meanwhile has
-                    // nobody to go to, unless it is kept for the next connection.
-                    if matches!(self.kind, Kind::Accepted { .. }) {
-                        self.connection.wire.deafen();
+                    match self.kind {
+                        Kind::Accepted { .. } if !self.connection.wire.is_parked() => {
+                            drop(gate);
+                            // The socket reads first; the end of the stream comes after that. What it sends
+                            // meanwhile has nobody to go to.
+                            self.connection.wire.deafen();
+                            return true;
+                        }
+                        _ => {
+                            // What it sends is kept for the next connection, and its sender may be waiting for that;
+                            // or nobody is going to read. So the rest is taken past the mark: no more can come than
+                            // the kernel holds.
+                            self.connection.wire.heed_mark(false);
+                            gate.paused = false;
+                            gate.apply();
+                        }
                     }
-                    return true;
                 }
             }
             self.connection.read(false);
@@ -309,6 +319,10 @@ impl Session {
         self.show_loss(loss.is_final());
         self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
         self.phase = Phase::Over;
+        if Arc::strong_count(&stream) > 1 {
+            // Callers keep it in their lists until their next wait, and the peer is to hear of the end now.
+            let _gone_already = stream.cut();
+        }
         drop(stream);
         self.after_loss(loss.is_final(), context)
     }
@@ -319,10 +333,6 @@ impl Session {
         addresses: io::Result<Vec<SockAddr>>,
         context: &mut Context<'_>,
     ) -> bool {
-        if Arc::strong_count(&stream) > 1 {
-            // Callers keep it in their lists until their next wait, and the peer is to hear of the end now.
-            let _gone_already = stream.cut();
-        }
         match self.phase {
             Phase::Resolving => self.start(addresses, context),
             _ => true,
@@ -334,7 +344,7 @@ impl Session {
         let dialing = matches!(self.kind, Kind::Dialing(_));
         if !dialing || for_good {
             self.connection.wire.send.lock().clear();
-            self.connection.wire.end();
+            self.end_pipe();
             return false;
         }
         if self.shared.options.reconnect_ivl_ms <= 0 {
@@ -344,7 +354,7 @@ impl Session {
             if self.linger.is_some() {
                 return self.finish();
             }
-            self.connection.wire.end();
+            self.end_pipe();
             let (worker, key) = (context.worker.clone(), self.connection.key());
             self.connection = Connection::new(worker, self.shared.clone(), key);
             self.attached = false;
@@ -371,7 +381,7 @@ impl Session {
     /// The endpoint ends by itself.
     pub(super) fn give_up(&mut self) -> bool {
         self.phase = Phase::Over;
-        self.connection.wire.end();
+        self.end_pipe();
         self.shared.owner.mailbox.post(Notice::EndpointGone(self.shared.endpoint));
         false
     }
@@ -392,8 +402,14 @@ impl Session {
             Phase::Waiting(_) | Phase::Resolving | Phase::Over => {}
         }
         self.connection.wire.send.lock().clear();
-        self.connection.wire.end();
+        self.end_pipe();
         false
+    }
+
+    /// Nothing comes through this connection's pipe any more.
+    fn end_pipe(&self) {
+        self.connection.wire.end();
+        self.shared.owner.withdraw(&self.connection.wire);
     }
 
     pub(super) fn watch(&self, stream: &Arc<Stream>, interest: Interest) {

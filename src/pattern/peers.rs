@@ -194,13 +194,16 @@ impl Peers {
         }
     }
 
-    /// The holder of `name` goes under another name from now on, and ends when what it delivered is read.
+    /// The holder of `name` goes under another name from now on, and what it delivered is still read.
+    ///
+    /// Its connection stays: were it closed, a peer that lives would make it anew, take the name back, and so on
+    /// with both of them for ever.
     fn evict(&mut self, pipes: &mut Pipes, name: &[u8]) {
         let Some(id) = self.by_name.remove(name) else { return };
         let fresh = self.fresh_id();
         if let Some(pipe) = pipes.get(id) {
             pipe.set_routing_id(fresh);
-            pipe.terminate(true);
+            pipe.park();
             self.by_name.insert(fresh.into(), id);
         }
     }

@@ -163,6 +163,8 @@ pub struct Pipe {
     dropping: bool,
     /// What is read as the last message once the far side is gone.
     last_words: Option<Box<Msg>>,
+    /// This side connected.
+    initiator: bool,
 }
 
 impl Pipe {
@@ -185,6 +187,7 @@ impl Pipe {
             mood: Arc::default(),
             dropping: false,
             last_words: None,
+            initiator: false,
         }
     }
 
@@ -343,6 +346,16 @@ impl Pipe {
         self.raise_sweep();
     }
 
+    /// Another peer has taken this one's place: what has arrived stays readable, and nothing else is read or
+    /// written. A connection that was accepted stays open until its peer ends it, who would only make it anew.
+    pub fn park(&mut self) {
+        match &mut self.end {
+            End::Wire(end) if !self.initiator => end.park(),
+            // Nobody makes these anew.
+            _ => self.terminate(true),
+        }
+    }
+
     fn raise_sweep(&mut self) {
         self.dropping = true;
         self.mood.sweep.store(true, Ordering::Relaxed);
@@ -370,6 +383,11 @@ impl Pipe {
         if let End::Inproc(end) = &mut self.end {
             end.tell_counts(theirs);
         }
+    }
+
+    /// Says whether this side connected (rather than accepted).
+    pub fn set_initiator(&mut self, initiator: bool) {
+        self.initiator = initiator;
     }
 
     /// Which of the socket's endpoints it belongs to.
@@ -463,6 +481,11 @@ impl Pipe {
             End::Inproc(end) => end.set_marks(send, receive),
             End::Wire(end) => end.set_marks(send, receive),
         }
+    }
+
+    /// Whether it is the socket's end of this connection.
+    pub fn is_end_of(&self, wire: &Arc<wire::Wire>) -> bool {
+        matches!(&self.end, End::Wire(end) if end.is_of(wire))
     }
 
     /// The connection behind this end, if it is one.

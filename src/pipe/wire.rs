@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::sending::{HEAVY, SEGMENT};
-use super::{Counts, Driver, Notice, Target, Urgency};
+use super::{Counts, Driver, Notice, PipeKey, Target, Urgency};
 use crate::message::{Metadata, Msg, frame};
 use crate::sync::{BriefLock, Lock};
 
@@ -39,6 +39,8 @@ pub struct Wire {
     gone: AtomicBool,
     /// Nothing that is sent reaches the peer any more, though there is still something of it to read.
     deaf: AtomicBool,
+    /// The socket reads no more than it has fetched.
+    parked: AtomicBool,
 }
 
 /// What was received and not yet handed to the socket's end.
@@ -51,8 +53,8 @@ pub struct ReceiveQueue {
     announced: bool,
     /// The connection stopped reading at the mark.
     pub paused: bool,
-    /// What messages carry from here on, where that is new.
-    peer: Option<Arc<Metadata>>,
+    /// The connection is past saving, and what is left of it is taken in whatever the mark says.
+    boundless: bool,
 }
 
 /// A piece of the receive queue.
@@ -62,6 +64,8 @@ pub enum Item {
     Batch(Batch),
     /// One part.
     Message(Msg),
+    /// The peer's messages carry this from here on.
+    Peer(Arc<Metadata>),
 }
 
 /// Consecutive frames in a chunk.
@@ -112,6 +116,7 @@ impl Wire {
             eager: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
         })
     }
 
@@ -129,13 +134,40 @@ impl Wire {
     /// Tells the socket about its peer. What messages carry goes the way of the messages: a notice may lie
     /// unread while they are taken.
     pub fn identified(&self, mut identity: super::Identity) {
-        self.receive.lock().peer = identity.metadata.take();
-        self.post(|target| Notice::Identified(target.key, Box::new(identity)));
+        if let Some(metadata) = identity.metadata.take() {
+            let items = &mut self.receive.lock().items;
+            // Whoever said nothing since has left no trace.
+            if let Some(Item::Peer(_)) = items.back() {
+                items.pop_back();
+            }
+            items.push_back(Item::Peer(metadata));
+        }
+        self.post_instead(
+            |notice, key| matches!(notice, Notice::Identified(of, _) if *of == key),
+            |target| Notice::Identified(target.key, Box::new(identity)),
+        );
     }
 
     /// Tells the socket that what it queued is gone and a new connection will be made.
     pub fn hiccup(&self) {
-        self.post(|target| Notice::Hiccup(target.key));
+        self.post_instead(
+            |notice, key| matches!(notice, Notice::Hiccup(of) if *of == key),
+            |target| Notice::Hiccup(target.key),
+        );
+    }
+
+    /// As [`Wire::post`], in place of a notice of this pipe that the socket has not seen and that says no more:
+    /// connections can come and go for long while nobody looks.
+    fn post_instead(
+        &self,
+        older: impl Fn(&Notice, PipeKey) -> bool,
+        notice: impl FnOnce(&Target) -> Notice,
+    ) {
+        if let Some(target) = self.target.get() {
+            let outdated = target.mailbox.withdraw(|unseen| older(unseen, target.key));
+            target.mailbox.post(notice(target));
+            drop(outdated);
+        }
     }
 
     /// The connection is over for good.
@@ -153,6 +185,11 @@ impl Wire {
         self.post(|target| Notice::Writable(target.key));
     }
 
+    /// Whether the socket reads no more than it has fetched.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
     /// The send mark, as a number to compare with.
     #[inline]
     pub fn send_limit(&self) -> usize {
@@ -164,13 +201,29 @@ impl Wire {
         if self.conflate {
             return usize::MAX;
         }
-        limit(self.receive_mark.load(Ordering::Relaxed)).saturating_sub(self.receive.lock().unread)
+        let queue = self.receive.lock();
+        if queue.boundless {
+            return usize::MAX;
+        }
+        limit(self.receive_mark.load(Ordering::Relaxed)).saturating_sub(queue.unread)
+    }
+
+    /// Whether the receive mark holds. Not for what is left of a connection that is over: no more can come of it
+    /// than the kernel has.
+    pub fn heed_mark(&self, heed: bool) {
+        self.receive.lock().boundless = !heed;
+    }
+
+    /// Whether anything waits for the socket's end to read it.
+    pub fn has_input(&self) -> bool {
+        !self.receive.lock().items.iter().all(|item| matches!(item, Item::Peer(_)))
     }
 
     /// Stops at the receive mark: the socket resumes reading when it has read. False when there is room.
     pub fn pause(&self) -> bool {
         let mut queue = self.receive.lock();
-        let full = queue.unread >= limit(self.receive_mark.load(Ordering::Relaxed));
+        let full =
+            !queue.boundless && queue.unread >= limit(self.receive_mark.load(Ordering::Relaxed));
         queue.paused = full;
         full
     }
@@ -221,13 +274,14 @@ impl Wire {
     }
 }
 
-/// Of everything that waits only the last part remains.
+/// Of everything that waits only the last part remains, and whom it is from.
 fn keep_newest(queue: &mut VecDeque<Item>, fresh: &mut Vec<Item>) {
     let Some(last) = fresh.pop() else { return };
     fresh.clear();
-    queue.clear();
+    let peer = queue.drain(..).rev().find(|item| matches!(item, Item::Peer(_)));
+    queue.extend(peer);
     match last {
-        Item::Message(msg) => queue.push_back(Item::Message(msg)),
+        Item::Message(_) | Item::Peer(_) => queue.push_back(last),
         Item::Batch(mut batch) => {
             let mut newest = Msg::new();
             while batch.next(&mut newest) {}
@@ -308,6 +362,7 @@ impl End {
         {
             return true;
         }
+        meet(&mut self.items, &mut self.metadata);
         !self.items.is_empty() || self.refill()
     }
 
@@ -329,6 +384,7 @@ impl End {
                     self.consumed += usize::from(!msg.more());
                     return true;
                 }
+                Some(Item::Peer(metadata)) => self.metadata = Some(metadata),
                 None if self.refill() => {}
                 None => return false,
             }
@@ -338,14 +394,15 @@ impl End {
     /// Fetches what the connection has published; where it stopped at the mark, lets it go on.
     fn refill(&mut self) -> bool {
         self.batch = None;
+        if self.wire.is_parked() {
+            return false;
+        }
         for _ in 0..2 {
             let resume = {
                 let mut queue = self.wire.receive.lock();
                 queue.unread = queue.unread.saturating_sub(std::mem::take(&mut self.consumed));
                 std::mem::swap(&mut self.items, &mut queue.items);
-                if queue.peer.is_some() {
-                    self.metadata = queue.peer.take();
-                }
+                meet(&mut self.items, &mut self.metadata);
                 let resume = self.items.is_empty() && std::mem::take(&mut queue.paused);
                 if self.items.is_empty() {
                     queue.announced = false;
@@ -480,6 +537,23 @@ impl End {
         self.wire.deaf.load(Ordering::Relaxed)
     }
 
+    /// Fetches what is there, and no more from then on. Nothing is sent any more beyond what is queued.
+    pub(super) fn park(&mut self) {
+        if self.wire.parked.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.wire.deaf.store(true, Ordering::Release);
+        self.stage.clear();
+        let mut queue = self.wire.receive.lock();
+        self.items.append(&mut queue.items);
+        // What comes is not told of.
+        queue.announced = true;
+    }
+
+    pub(super) fn is_of(&self, wire: &Arc<Wire>) -> bool {
+        Arc::ptr_eq(&self.wire, wire)
+    }
+
     pub(super) fn close(&mut self, linger_ms: i32) {
         if !self.closed {
             self.closed = true;
@@ -493,6 +567,16 @@ impl End {
     pub(super) fn fail(&mut self) {
         self.closed = true;
         self.driver.fail();
+    }
+}
+
+/// Takes note of whom the next message is from, so that what is left begins with one.
+#[inline]
+fn meet(items: &mut VecDeque<Item>, metadata: &mut Option<Arc<Metadata>>) {
+    while let Some(Item::Peer(_)) = items.front()
+        && let Some(Item::Peer(peer)) = items.pop_front()
+    {
+        *metadata = Some(peer);
     }
 }
 

@@ -157,6 +157,7 @@ impl Core {
     pub(super) fn attach(&mut self, new: NewPipe, assigned_id: Option<Vec<u8>>) -> PipeId {
         let NewPipe { mut pipe, identity, endpoint, initiator } = new;
         pipe.set_endpoint(endpoint);
+        pipe.set_initiator(initiator);
         if pipe.is_inproc() {
             pipe.set_marks(self.options.sndhwm, self.options.rcvhwm);
             self.prepare_inproc(&mut pipe, initiator);

@@ -79,6 +79,20 @@ impl<M> Mailbox<M> {
         std::mem::swap(&mut *queue, into);
     }
 
+    /// Takes the newest message back that `wanted` picks, if it was not taken yet.
+    pub fn withdraw(&self, wanted: impl Fn(&M) -> bool) -> Option<M> {
+        let mut queue = self.queue.lock();
+        let at = queue.iter().rposition(wanted)?;
+        let message = queue.remove(at);
+        if queue.is_empty() {
+            self.pending.store(false, Ordering::SeqCst);
+            if let Some(event) = self.event.get() {
+                event.drain();
+            }
+        }
+        Some(message)
+    }
+
     /// A descriptor that is readable while messages wait; made on first use.
     pub fn descriptor(&self) -> Result<RawFd, Error> {
         if let Some(event) = self.event.get() {
@@ -143,6 +157,24 @@ mod tests {
         assert!(!readable(fd) && !mailbox.pending());
         mailbox.post(3);
         assert!(readable(fd) && mailbox.pending());
+    }
+
+    #[test]
+    fn a_message_can_be_withdrawn_until_it_is_taken() {
+        let mailbox = Mailbox::default();
+        let fd = mailbox.descriptor().expect("eventfd");
+        (1..=3).for_each(|n| mailbox.post(n));
+        assert_eq!(mailbox.withdraw(|n| *n == 4), None);
+        assert_eq!(mailbox.withdraw(|n| *n < 3), Some(2), "the newest of those");
+        let mut got = Vec::new();
+        mailbox.take(&mut got);
+        assert_eq!(got, [1, 3], "the others keep their order");
+        assert_eq!(mailbox.withdraw(|_| true), None);
+        mailbox.post(4);
+        assert_eq!(mailbox.withdraw(|n| *n == 4), Some(4));
+        let mut watched = [crate::sys::PollFd::new(fd, libc::POLLIN)];
+        assert_eq!(crate::sys::poll(&mut watched, Some(std::time::Duration::ZERO)), Ok(0));
+        assert!(!mailbox.pending());
     }
 
     #[test]

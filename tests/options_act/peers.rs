@@ -40,6 +40,7 @@ fn router_handover_decides_who_keeps_a_name() {
             assert_eq!(message(&mut second), [b"answer"]);
             // The old one is not heard any more.
             first.send(&frame(0, b"unheard"));
+            first.expect_alive();
             second.send(&frame(0, b"heard"));
             assert_eq!(strings(&router.recv()), ["name", "heard"]);
         } else {
