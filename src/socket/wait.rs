@@ -422,18 +422,18 @@ mod tests {
     fn what_a_sleep_found_out_is_about_its_own_connections() {
         let socket = socket();
         let mut core = socket.enter().expect("open");
-        let peers = [(); 3].map(|()| Bytes::join(&mut core));
-        let [_, mut last] = [1, 2].map(|n: usize| peers[n].connect());
+        let peers = [(); 4].map(|()| Bytes::join(&mut core));
+        let [_one, mut middle, _other] = [1, 2, 3].map(|n: usize| peers[n].connect());
         let mut first_wait = Wait::new();
         first_wait.join(&mut core, true);
-        last.write_all(b"x").expect("written");
+        middle.write_all(b"x").expect("written");
         first_wait.sleep(&mut [], soon()).expect("woken");
         // Before it has the lock again another thread begins to wait, whose list has one more, in front.
         let _far = peers[0].connect();
         let mut second_wait = Wait::new();
         second_wait.join(&mut core, true);
-        assert_eq!(core.attended.len(), 3);
-        assert!(first_wait.read(&mut core), "it was woken by the last one and has to read that");
+        assert_eq!(core.attended.len(), 4);
+        assert!(first_wait.read(&mut core), "it was woken by the middle one and has to read that");
         let mut msg = Msg::new();
         let core = &mut **core;
         assert_eq!(core.pattern.recv_into(&mut core.pipes, &mut msg), Ok(()));
