@@ -162,6 +162,34 @@ impl Msg {
         Ok(())
     }
 
+    /// The flags and the bytes of a part that consists of nothing else: they lie in the part itself, and it
+    /// has no metadata, no group and no routing id. [`Msg::assign_plain`] makes the same part of them.
+    #[inline(always)]
+    pub fn plain(&self) -> Option<(u8, &[u8])> {
+        let length = usize::from(self.length);
+        let named = self.routing_id != 0 || self.metadata.is_some();
+        if length > Msg::INLINE_MAX || self.state != MARK || named {
+            return None;
+        }
+        // SAFETY: without OWNS_GROUP all bytes of `group` are initialised.
+        if unsafe { self.group[0].assume_init() } != 0 {
+            return None;
+        }
+        // SAFETY: as in `data`.
+        Some((self.flags.get(), unsafe { slice::from_raw_parts(self.inline_ptr(), length) }))
+    }
+
+    /// Becomes the part that [`Msg::plain`] was asked of. Bytes beyond [`Msg::INLINE_MAX`] are cut off.
+    #[inline(always)]
+    pub fn assign_plain(&mut self, flags: u8, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= Msg::INLINE_MAX);
+        let size = bytes.len().min(Msg::INLINE_MAX);
+        *self = Msg::shell(size as u8);
+        self.flags.set(flags);
+        // SAFETY: as in `assign`.
+        unsafe { copy_small(bytes.as_ptr(), self.inline_ptr(), size) };
+    }
+
     /// A part that takes over the allocation of `bytes`; small ones are copied inline.
     pub fn from_vec(bytes: Vec<u8>) -> Msg {
         if bytes.len() <= Msg::INLINE_MAX {

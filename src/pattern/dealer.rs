@@ -9,6 +9,7 @@ use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The state of a DEALER. A REQ has one inside, and works on its halves.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Dealer {
     pub(super) input: FairQueue,
     pub(super) out: LoadBalancer,

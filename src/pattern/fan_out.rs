@@ -107,16 +107,17 @@ impl FanOut {
     /// Sends a part to those chosen at the beginning of its message, and takes it.
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
-        self.send_by(pipes, msg, |pipe, part| pipe.write(part).is_ok());
+        self.send_by(pipes, msg, give);
     }
 
-    /// As [`FanOut::send`], where `write` gives a pipe its copy, and tells whether the pipe took it.
+    /// As [`FanOut::send`], where `write` gives a pipe its copy, or the last of them the original, and tells
+    /// whether the pipe took it.
     #[inline]
     pub(super) fn send_by(
         &mut self,
         pipes: &mut Pipes,
         msg: &mut Msg,
-        write: impl Fn(&mut Pipe, Msg) -> bool,
+        write: impl Fn(&mut Pipe, &mut Msg, bool) -> bool,
     ) {
         let more = msg.more();
         let mut left = self.chosen.len();
@@ -124,9 +125,7 @@ impl FanOut {
         self.chosen.retain(|id| {
             left -= 1;
             let Some(pipe) = pipes.get(*id) else { return false };
-            // The last one gets the original, which saves the only copy where there is one peer.
-            let copy = if left == 0 { Ok(msg.take()) } else { msg.share() };
-            let taken = copy.is_ok_and(|copy| write(pipe, copy));
+            let taken = write(pipe, msg, left == 0);
             if !taken {
                 pipe.rollback();
             } else if !more {
@@ -134,12 +133,18 @@ impl FanOut {
             }
             taken
         });
-        msg.take();
+        msg.clear();
         self.amid_message = more;
         if !more {
             self.chosen.clear();
         }
     }
+}
+
+/// Gives a pipe its copy. The last one gets the original, which saves the only copy where there is one peer.
+#[inline]
+pub(super) fn give(pipe: &mut Pipe, part: &mut Msg, last: bool) -> bool {
+    if last { pipe.send(part) } else { pipe.send_copy(part) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! descriptors, threads or clocks, never waits and never calls back. One file per socket type, and the
 //! parts they share: `ring`, `fair_queue`, `singles`, `load_balancer`, `fan_out`, `subscriptions`, `groups`,
 //! `peers`.
+//!
+//! The types that carry much are aligned to two cache lines: sockets of different threads would otherwise take
+//! lines from each other.
 #![forbid(unsafe_code)]
 
 mod channel;

@@ -10,6 +10,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a PAIR.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Pair {
     peer: Option<PipeId>,
     /// The peer owes the rest of a message.
@@ -69,18 +70,22 @@ impl Pattern for Pair {
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
+        let mut msg = Msg::new();
+        self.recv_into(pipes, &mut msg).map(|()| msg)
+    }
+
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
         if std::mem::take(&mut self.cut) {
-            return Ok(Msg::new());
-        }
-        match self.peer.and_then(|id| pipes.get(id)).and_then(|pipe| pipe.read()) {
-            Some(msg) => {
-                self.amid_message = msg.more();
-                Ok(msg)
-            }
+            msg.clear();
+        } else if self.peer.and_then(|id| pipes.get(id)).is_some_and(|pipe| pipe.receive(msg)) {
+            self.amid_message = msg.more();
+        } else if std::mem::take(&mut self.amid_message) {
             // Only a pipe that was terminated gives no rest.
-            None if std::mem::take(&mut self.amid_message) => Ok(Msg::new()),
-            None => Err(Error::Again),
+            msg.clear();
+        } else {
+            return Err(Error::Again);
         }
+        Ok(())
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

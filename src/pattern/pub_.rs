@@ -8,6 +8,7 @@ use crate::options::Options;
 use crate::pipe::{PipeId, Pipes};
 
 /// The state of a PUB.
+#[repr(align(128))]
 pub(super) struct Pub {
     inner: XPub,
 }

@@ -8,6 +8,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a PULL.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Pull {
     input: FairQueue,
 }

@@ -8,6 +8,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a PUSH.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Push {
     out: LoadBalancer,
 }

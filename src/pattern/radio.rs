@@ -3,7 +3,7 @@
 //! On a connection a message travels as `[group][body]`, within a context as one part that has the group
 //! with it.
 
-use super::fan_out::FanOut;
+use super::fan_out::{self, FanOut};
 use super::groups::{Change, Members};
 use super::{Attach, Pattern, single, switch};
 use crate::base::{Error, constants as c};
@@ -40,7 +40,7 @@ impl Radio {
 }
 
 /// Writes a message to one peer; false when it does not take it.
-fn write(pipe: &mut Pipe, msg: Msg) -> bool {
+fn write(pipe: &mut Pipe, msg: &mut Msg, last: bool) -> bool {
     if !pipe.is_inproc() {
         let Ok(mut group) = Msg::copy_of(msg.group().to_bytes()) else { return false };
         group.set_more(true);
@@ -48,7 +48,7 @@ fn write(pipe: &mut Pipe, msg: Msg) -> bool {
             return false;
         }
     }
-    pipe.write(msg).is_ok()
+    fan_out::give(pipe, msg, last)
 }
 
 impl Pattern for Radio {

@@ -12,6 +12,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a REP.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Rep {
     peers: Peers,
     state: State,

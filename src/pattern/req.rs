@@ -15,6 +15,7 @@ const REQUEST_ID_LEN: usize = 4;
 const MOST_DROPPED: usize = 100_000;
 
 /// The state of a REQ.
+#[repr(align(128))]
 pub(super) struct Req {
     dealer: Dealer,
     state: State,

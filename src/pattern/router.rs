@@ -9,6 +9,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a ROUTER.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Router {
     peers: Peers,
     input: Named,

@@ -9,6 +9,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// The state of a SUB.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct Sub {
     inner: XSub,
     /// The first part of a message that was found to be wanted.
@@ -21,16 +22,20 @@ impl Sub {
         Sub { invert: options.invert_matching, ..Sub::default() }
     }
 
-    /// The next part; what nobody subscribed to is dropped.
-    fn next(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
-        if let Some(first) = self.first.take() {
-            return Ok(first);
+    /// The next part; what nobody subscribed to is dropped. On an error there may be some of that in `msg`.
+    #[inline]
+    fn next(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        if self.first.is_some()
+            && let Some(first) = self.first.take()
+        {
+            *msg = first;
+            return Ok(());
         }
         loop {
             let begins = !self.inner.input.is_amid_message();
-            let (_, msg) = self.inner.input.recv(pipes)?;
+            self.inner.input.recv_into(pipes, msg)?;
             if !begins || self.inner.interests.wants(msg.data()) != self.invert {
-                return Ok(msg);
+                return Ok(());
             }
             self.inner.input.skip_rest(pipes);
         }
@@ -59,12 +64,26 @@ impl Pattern for Sub {
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
-        self.next(pipes)
+        let mut msg = Msg::new();
+        self.next(pipes, &mut msg).map(|()| msg)
+    }
+
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        if msg.plain().is_none_or(|(flags, bytes)| flags != 0 || !bytes.is_empty()) {
+            *msg = self.recv(pipes)?;
+            return Ok(());
+        }
+        // As good as new, so that it can be made as it was.
+        let received = self.next(pipes, msg);
+        if received.is_err() {
+            msg.clear();
+        }
+        received
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         if self.first.is_none() && !self.inner.input.is_amid_message() {
-            self.first = self.next(pipes).ok();
+            self.first = self.recv(pipes).ok();
             return self.first.is_some();
         }
         true

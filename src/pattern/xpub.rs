@@ -22,6 +22,7 @@ const MOST_TOLD: usize = 1_000_000;
 const MOST_TOLD_BYTES: usize = 64 << 20;
 
 /// The state of an XPUB. A PUB has one inside.
+#[repr(align(128))]
 pub(super) struct XPub {
     out: FanOut,
     subscribers: Subscribers,

@@ -16,6 +16,7 @@ pub(super) const SUBSCRIBE: u8 = 1;
 
 /// The state of an XSUB. A SUB has one inside.
 #[derive(Default)]
+#[repr(align(128))]
 pub(super) struct XSub {
     pub(super) input: FairQueue,
     pub(super) interests: Interests,
@@ -164,6 +165,10 @@ impl Pattern for XSub {
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
         self.input.recv(pipes).map(|(_, msg)| msg)
+    }
+
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        self.input.recv_into(pipes, msg).map(|_| ())
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

@@ -1,4 +1,4 @@
-//! The pipe between two sockets of one context: a ring of messages in each direction.
+//! The pipe between two sockets of one context: a queue of messages in each direction.
 //!
 //! The mark of a direction is the writer's send mark plus the reader's receive mark, unlimited when either
 //! is 0, and the writer's alone while the other end waits for its socket. The reader announces its
@@ -14,7 +14,9 @@ use crate::sync::{Lock, Receiver, Sender, channel};
 /// A mark of the far side that is not known yet.
 const UNKNOWN: i32 = -1;
 
-/// What both ends know of one direction.
+/// What both ends know of one direction. This and the ends lie on cache lines of their own: else what one
+/// thread writes for itself would take the line from the other.
+#[repr(align(128))]
 struct Direction {
     reader: OnceLock<Target>,
     writer: OnceLock<Target>,
@@ -66,6 +68,7 @@ impl Direction {
 }
 
 /// One socket's end.
+#[repr(align(128))]
 pub struct End {
     out: Sender<Msg>,
     out_state: Arc<Direction>,
@@ -231,7 +234,7 @@ impl End {
             let taken = message.take();
             return taken.map(|newest| *msg = newest).is_some();
         }
-        let taken = self.input.pop_into(msg) || (self.check_read() && self.input.pop_into(msg));
+        let taken = self.take_next(msg) || (self.check_read() && self.take_next(msg));
         if !taken {
             return false;
         }
@@ -244,6 +247,23 @@ impl End {
             }
         }
         true
+    }
+
+    #[inline(always)]
+    fn take_next(&mut self, msg: &mut Msg) -> bool {
+        self.input.pop_into(msg, |msg, flags, bytes| msg.assign_plain(flags, bytes))
+    }
+
+    /// A part that is but a few bytes goes into the ring as these, any other as it is. `msg` is left empty.
+    #[inline(always)]
+    fn push(&mut self, msg: &mut Msg) {
+        match msg.plain() {
+            Some((flags, bytes)) => {
+                self.out.push_small(flags, bytes);
+                msg.clear();
+            }
+            None => self.out.push(msg.take()),
+        }
     }
 
     #[cfg(test)]
@@ -309,7 +329,7 @@ impl End {
                 return false;
             }
             if !msg.more() {
-                self.out.push(msg.take());
+                self.push(msg);
                 self.written += 1;
                 return true;
             }
@@ -317,15 +337,32 @@ impl End {
         let last = !msg.more();
         self.stage.push(msg.take());
         if last {
-            for part in self.stage.drain(..) {
-                self.out.push(part);
-            }
+            let mut stage = std::mem::take(&mut self.stage);
+            stage.iter_mut().for_each(|part| self.push(part));
+            stage.clear();
+            self.stage = stage;
             self.written += 1;
         }
         true
     }
 
-    pub(super) fn write_control(&mut self, msg: Msg) {
+    /// As [`End::send`], where only the bytes of a part go into the queue: it stays as it is. None where it
+    /// is more than these, or not a message by itself.
+    #[inline]
+    pub(super) fn send_bytes(&mut self, msg: &Msg) -> Option<bool> {
+        if msg.more() || !self.stage.is_empty() || self.out_state.latest.is_some() {
+            return None;
+        }
+        let (flags, bytes) = msg.plain()?;
+        let room = self.check_write();
+        if room {
+            self.out.push_small(flags, bytes);
+            self.written += 1;
+        }
+        Some(room)
+    }
+
+    pub(super) fn write_control(&mut self, mut msg: Msg) {
         if self.closed {
             return;
         }
@@ -333,7 +370,7 @@ impl End {
             *latest.message.lock() = Some(msg);
             return;
         }
-        self.out.push(msg);
+        self.push(&mut msg);
         self.written += 1;
     }
 

@@ -303,6 +303,18 @@ impl Pipe {
         }
     }
 
+    /// Appends a copy of a part, as [`Pipe::send`] does; the part stays as it is, for the other pipes.
+    #[inline]
+    pub fn send_copy(&mut self, msg: &mut Msg) -> bool {
+        if let End::Inproc(end) = &mut self.end
+            && !self.terminated
+            && let Some(sent) = end.send_bytes(msg)
+        {
+            return sent;
+        }
+        msg.share().is_ok_and(|mut copy| self.send(&mut copy))
+    }
+
     /// Appends a single-part message whatever the mark says: subscriptions and the like.
     pub fn write_control(&mut self, msg: Msg) {
         if self.terminated {

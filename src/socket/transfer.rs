@@ -16,7 +16,8 @@ impl Socket {
     /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.
     #[inline]
     pub fn send(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
-        let mut core = self.enter()?;
+        let mut guard = self.enter()?;
+        let core: &mut Core = &mut guard;
         core.process();
         let size = msg.size();
         msg.set_more(flags & ZMQ_SNDMORE != 0);
@@ -27,11 +28,11 @@ impl Socket {
         match core.send(msg) {
             Ok(()) => {
                 if core.pipes.is_heavy() {
-                    ease(core, flags);
+                    ease(guard, flags);
                 }
                 Ok(size)
             }
-            Err(Error::Again) => self.send_later(core, msg, flags).map(|()| size),
+            Err(Error::Again) => self.send_later(guard, msg, flags).map(|()| size),
             Err(error) => Err(error),
         }
     }
@@ -89,7 +90,8 @@ impl Socket {
 
     #[inline]
     fn receive(self, msg: &mut Msg, flags: i32, bare: bool) -> Result<usize, Error> {
-        let mut core = self.enter()?;
+        let mut guard = self.enter()?;
+        let core: &mut Core = &mut guard;
         core.pipes.set_bare(bare);
         core.unheeded += 1;
         if core.unheeded >= HEED_EVERY {
@@ -97,7 +99,7 @@ impl Socket {
         }
         match core.recv(msg) {
             Ok(()) => Ok(msg.size()),
-            Err(Error::Again) => self.recv_later(core, msg, flags, bare),
+            Err(Error::Again) => self.recv_later(guard, msg, flags, bare),
             Err(error) => Err(error),
         }
     }

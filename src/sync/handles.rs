@@ -20,11 +20,14 @@ const INDEX_BITS: u32 = 20;
 const GENERATION_BITS: u32 = 28;
 const KIND_BITS: u32 = 4;
 const TAG: usize = 0x5a5;
-const BLOCK: usize = 1024;
+const BLOCK: usize = 128;
 const BLOCKS: usize = (1 << INDEX_BITS) / BLOCK;
 /// A freed slot rests until this many others were freed after it, so that generations last.
 const RESTING: usize = 256;
 
+/// Two things that two threads use never lie on one cache line: their locks would pass it to and fro. Of two
+/// lines, because processors fetch these in pairs.
+#[repr(align(128))]
 struct Slot<T> {
     /// The process that put the value here: in the child of a fork everything inherited is inert.
     owner: AtomicU32,

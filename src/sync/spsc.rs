@@ -1,64 +1,114 @@
-//! An unbounded queue from one thread to another, in chunks, published in batches.
+//! An unbounded queue from one thread to another, of records in chunks, published in batches.
 //!
-//! One word carries both the count of published items and whether the reader has gone to sleep, so that
-//! the writer learns from the very operation that publishes whether somebody has to be woken.
+//! What a message costs here is the cache lines that pass between two processors. So a small item goes in
+//! as a record of its bytes, back to back with the next, and only what has no such form as a whole item.
+//!
+//! One word carries both how much is published and whether the reader has gone to sleep, so that the writer
+//! learns from the very operation that publishes whether somebody has to be woken.
 
 use super::prim::{Arc, AtomicPtr, AtomicU64, Cell, Ordering};
-use std::mem::MaybeUninit;
-use std::ptr;
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::{ptr, slice};
 
+/// The unit of all positions: a record begins with a word that says what it is.
+const WORD: usize = size_of::<u64>();
 #[cfg(not(loom))]
-const CHUNK: usize = 62;
+const CHUNK: usize = 4096 - 64;
 #[cfg(loom)]
-const CHUNK: usize = 2;
+const CHUNK: usize = 4 * WORD;
+/// So many drained chunks are kept for the writer.
+#[cfg(not(loom))]
+const SPARE: usize = 16;
+#[cfg(loom)]
+const SPARE: usize = 1;
 
 /// Set in `published` by a reader that found nothing and will not look again by itself.
 const ASLEEP: u64 = 1;
-/// One item in `published`.
-const ONE: u64 = 2;
 
-/// Aligned so that an item of a cache line's size lies in one.
-#[repr(align(64))]
-struct Chunk<T> {
-    slots: [Cell<MaybeUninit<T>>; CHUNK],
-    next: AtomicPtr<Chunk<T>>,
+/// The first word of a record: the kind, and for small items length and tag.
+const WHOLE: u64 = 0;
+const SMALL: u64 = 1;
+/// No record: the next one is in the next chunk.
+const ELSEWHERE: u64 = 2;
+const KIND: u64 = 3;
+const LENGTH_SHIFT: u32 = 8;
+const TAG_SHIFT: u32 = 16;
+
+#[repr(C, align(64))]
+struct Chunk {
+    words: UnsafeCell<[MaybeUninit<u64>; CHUNK / WORD]>,
+    next: AtomicPtr<Chunk>,
+    /// One for each word, for loom to watch: an access to a record is one to its first word.
+    #[cfg(loom)]
+    watched: [Cell<()>; CHUNK / WORD],
 }
 
-impl<T> Chunk<T> {
-    fn allocate() -> *mut Chunk<T> {
+impl Chunk {
+    fn allocate() -> *mut Chunk {
         Box::into_raw(Box::new(Chunk {
-            slots: std::array::from_fn(|_| Cell::new(MaybeUninit::uninit())),
+            words: UnsafeCell::new([MaybeUninit::uninit(); CHUNK / WORD]),
             next: AtomicPtr::new(ptr::null_mut()),
+            #[cfg(loom)]
+            watched: std::array::from_fn(|_| Cell::new(())),
         }))
+    }
+
+    /// The word at a position in bytes, for writing.
+    ///
+    /// # Safety
+    /// `chunk` is live and `at` below [`CHUNK`].
+    #[inline(always)]
+    unsafe fn writable(chunk: *mut Chunk, at: usize) -> *mut u64 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            #[cfg(loom)]
+            (&(*chunk).watched)[at / WORD].with_mut(|_| ());
+            (&raw mut (*chunk).words).cast::<u8>().add(at).cast::<u64>()
+        }
+    }
+
+    /// The word at a position in bytes, for reading.
+    ///
+    /// # Safety
+    /// As for [`Chunk::writable`].
+    #[inline(always)]
+    unsafe fn readable(chunk: *mut Chunk, at: usize) -> *const u64 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            #[cfg(loom)]
+            (&(*chunk).watched)[at / WORD].with(|_| ());
+            (&raw const (*chunk).words).cast::<u8>().add(at).cast::<u64>()
+        }
     }
 }
 
+/// What writer and reader each write, on lines of their own.
+#[repr(C)]
 struct Shared<T> {
-    /// Items published since the beginning, times two, plus [`ASLEEP`].
-    published: AtomicU64,
+    published: Published,
     /// The first chunk, made by the first write; null in a queue that was never used.
-    first: AtomicPtr<Chunk<T>>,
-    /// A drained chunk on its way back to the writer.
-    spare: AtomicPtr<Chunk<T>>,
+    first: AtomicPtr<Chunk>,
+    /// Drained chunks on their way back to the writer, each slot filled and emptied in turn.
+    spare: [AtomicPtr<Chunk>; SPARE],
     /// Where the reader stopped, once it is gone.
-    reader: Cell<Position<T>>,
+    reader: Cell<Position>,
     /// What the writer left unpublished, once it is gone.
     unpublished: AtomicU64,
+    items: PhantomData<T>,
 }
 
-struct Position<T> {
-    chunk: *mut Chunk<T>,
+/// Bytes of records published since the beginning (always even), plus [`ASLEEP`].
+#[repr(align(128))]
+struct Published(AtomicU64);
+
+#[derive(Clone, Copy)]
+struct Position {
+    chunk: *mut Chunk,
     at: usize,
     read: u64,
 }
-
-impl<T> Clone for Position<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Position<T> {}
 
 // SAFETY: the raw parts are reached through the two ends, whose rules are stated below.
 unsafe impl<T: Send> Send for Shared<T> {}
@@ -68,54 +118,101 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 /// The writing end.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
-    chunk: *mut Chunk<T>,
+    chunk: *mut Chunk,
     at: usize,
-    /// Written and not yet published.
+    /// Bytes written and not yet published.
     pending: u64,
+    /// Which slot the next spare chunk comes from.
+    turn: usize,
 }
 
 /// The reading end.
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
-    chunk: *mut Chunk<T>,
+    chunk: *mut Chunk,
     at: usize,
     read: u64,
     /// What `published` said when last looked at.
     known: u64,
+    /// Which slot the next drained chunk goes to.
+    turn: usize,
 }
 
-// SAFETY: each end is used by one thread at a time; slots pass from writer to reader by the
-// release/acquire pair on `published`, chunks back by the pair on `spare`.
+// SAFETY: each end is used by one thread at a time; records pass from writer to reader by the
+// release/acquire pair on `published`, chunks back by the pairs on `spare`.
 unsafe impl<T: Send> Send for Sender<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for Receiver<T> {}
 
 /// A new queue. It allocates nothing for items until the first one is written.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    const {
+        assert!(align_of::<T>() <= WORD && WORD + size_of::<T>().next_multiple_of(WORD) <= CHUNK);
+    }
     let shared = Arc::new(Shared {
-        published: AtomicU64::new(0),
+        published: Published(AtomicU64::new(0)),
         first: AtomicPtr::new(ptr::null_mut()),
-        spare: AtomicPtr::new(ptr::null_mut()),
+        spare: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         reader: Cell::new(Position { chunk: ptr::null_mut(), at: 0, read: 0 }),
         unpublished: AtomicU64::new(0),
+        items: PhantomData,
     });
-    let sender = Sender { shared: shared.clone(), chunk: ptr::null_mut(), at: 0, pending: 0 };
-    (sender, Receiver { shared, chunk: ptr::null_mut(), at: 0, read: 0, known: 0 })
+    let sender =
+        Sender { shared: shared.clone(), chunk: ptr::null_mut(), at: 0, pending: 0, turn: 0 };
+    (sender, Receiver { shared, chunk: ptr::null_mut(), at: 0, read: 0, known: 0, turn: 0 })
+}
+
+/// The size of the record of a small item.
+#[inline(always)]
+fn small_size(length: usize) -> usize {
+    WORD + length.next_multiple_of(WORD)
 }
 
 impl<T> Sender<T> {
-    /// Appends an item, invisible until [`Sender::publish`].
+    /// A small item has at most so many bytes.
+    pub const SMALL_MAX: usize = if CHUNK > 64 { 64 } else { CHUNK - WORD };
+    const WHOLE_SIZE: usize = WORD + size_of::<T>().next_multiple_of(WORD);
+
+    /// Appends a whole item, invisible until [`Sender::publish`].
     #[inline]
     pub fn push(&mut self, item: T) {
-        if self.chunk.is_null() || self.at == CHUNK {
+        let place = self.reserve(Self::WHOLE_SIZE);
+        // SAFETY: `reserve` gave room for this record, which only this writer touches until it is
+        // published; the item's alignment is that of a word at most (asserted by `channel`).
+        unsafe {
+            place.write(WHOLE);
+            place.add(1).cast::<T>().write(item);
+        }
+    }
+
+    /// Appends the bytes of a small item, invisible until [`Sender::publish`]. Those beyond
+    /// [`Sender::SMALL_MAX`] are cut off.
+    #[inline]
+    pub fn push_small(&mut self, tag: u8, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= Self::SMALL_MAX);
+        let length = bytes.len().min(Self::SMALL_MAX);
+        let place = self.reserve(small_size(length));
+        let head = SMALL | (length as u64) << LENGTH_SHIFT | u64::from(tag) << TAG_SHIFT;
+        // SAFETY: as in `push`; the record has room for the bytes, which are whole words there.
+        unsafe {
+            place.write(head);
+            copy_padded(bytes.as_ptr(), place.add(1).cast(), length);
+        }
+    }
+
+    /// The place of the next record of `size` bytes.
+    #[inline(always)]
+    fn reserve(&mut self, size: usize) -> *mut u64 {
+        if self.chunk.is_null() || self.at + size > CHUNK {
             self.grow();
         }
         self.fetch_ahead();
         // SAFETY: `chunk` is live (freed only by the reader after it passed the link to the next
-        // chunk, or at the end), and slot `at` is unpublished, so only this writer touches it.
-        unsafe { (*self.chunk).slots[self.at].with_mut(|slot| (*slot).write(item)) };
-        self.at += 1;
-        self.pending += 1;
+        // chunk, or at the end), and a record fits from `at` on.
+        let place = unsafe { Chunk::writable(self.chunk, self.at) };
+        self.at += size;
+        self.pending += size as u64;
+        place
     }
 
     /// Makes everything pushed visible; true when the reader sleeps and has to be woken by the caller.
@@ -124,79 +221,111 @@ impl<T> Sender<T> {
         if self.pending == 0 {
             return false;
         }
-        let before = self.shared.published.fetch_add(self.pending * ONE, Ordering::AcqRel);
+        let before = self.shared.published.0.fetch_add(self.pending, Ordering::AcqRel);
         self.pending = 0;
         if before & ASLEEP == 0 {
             return false;
         }
         // Only the reader sets the flag and it does so once per sleep: clearing it here makes this
         // publisher the one that wakes.
-        self.shared.published.fetch_and(!ASLEEP, Ordering::AcqRel);
+        self.shared.published.0.fetch_and(!ASLEEP, Ordering::AcqRel);
         true
     }
 
-    /// Asks for a slot to come before its turn does: the reader had it last, and fetching it from there is
+    /// Asks for a line to come before its turn does: the reader had it last, and fetching it from there is
     /// most of what a message costs.
     #[inline(always)]
     fn fetch_ahead(&self) {
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         {
             use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            const AHEAD: usize = 6;
-            let slot = (self.chunk.cast::<T>()).wrapping_add((self.at + AHEAD).min(CHUNK - 1));
+            const AHEAD: usize = 256;
+            let line = self.chunk.cast::<i8>().wrapping_add((self.at + AHEAD).min(CHUNK - 1));
             // SAFETY: a prefetch is a hint and reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let spare = self.shared.spare.swap(ptr::null_mut(), Ordering::AcqRel);
-        let fresh = if spare.is_null() { Chunk::allocate() } else { spare };
+        let fresh = self.take_spare().unwrap_or_else(Chunk::allocate);
         if self.chunk.is_null() {
             self.shared.first.store(fresh, Ordering::Release);
         } else {
-            // SAFETY: the writer's chunk is live, see `push`.
-            unsafe { (*self.chunk).next.store(fresh, Ordering::Release) };
+            // SAFETY: the writer's chunk is live, see `reserve`; the word at `at`, if the chunk has one,
+            // belongs to this writer until the next record is published.
+            unsafe {
+                if self.at < CHUNK {
+                    Chunk::writable(self.chunk, self.at).write(ELSEWHERE);
+                }
+                (*self.chunk).next.store(fresh, Ordering::Release);
+            }
         }
         self.chunk = fresh;
         self.at = 0;
     }
+
+    fn take_spare(&mut self) -> Option<*mut Chunk> {
+        let slot = &self.shared.spare[self.turn];
+        let chunk = slot.load(Ordering::Acquire);
+        if chunk.is_null() {
+            return None;
+        }
+        slot.store(ptr::null_mut(), Ordering::Release);
+        self.turn = (self.turn + 1) % SPARE;
+        Some(chunk)
+    }
 }
 
 impl<T> Receiver<T> {
-    /// The next published item.
-    #[cfg(test)]
-    pub fn pop(&mut self) -> Option<T> {
-        let slot = self.next_slot()?;
-        // SAFETY: `next_slot` answers each published slot once; the writer never touches it again.
-        Some(unsafe { (*slot).with(|slot| (*slot).assume_init_read()) })
-    }
-
-    /// Moves the next published item into `place`; false, with `place` left alone, when there is none.
+    /// Puts the next published item into `place`, a small one by `make` from its tag and its bytes; false,
+    /// with `place` left alone, when there is none.
     #[inline]
-    pub fn pop_into(&mut self, place: &mut T) -> bool {
-        let Some(slot) = self.next_slot() else { return false };
-        // SAFETY: `next_slot` answers each published slot once, so the item is ours to move.
-        *place = unsafe { (*slot).with(|slot| (*slot).assume_init_read()) };
+    pub fn pop_into(&mut self, place: &mut T, make: impl FnOnce(&mut T, u8, &[u8])) -> bool {
+        let Some((record, head)) = self.record() else { return false };
+        if head & KIND != SMALL {
+            self.pass(Sender::<T>::WHOLE_SIZE);
+            // SAFETY: a published record of this kind holds an item after its first word, and is passed once.
+            *place = unsafe { record.add(1).cast::<T>().read() };
+            return true;
+        }
+        let length = usize::from((head >> LENGTH_SHIFT) as u8);
+        self.pass(small_size(length));
+        // SAFETY: the record's first word says how many bytes follow it; its chunk lives until the reader
+        // leaves it, which happens in a later call at the earliest.
+        make(place, (head >> TAG_SHIFT) as u8, unsafe {
+            slice::from_raw_parts(record.add(1).cast(), length)
+        });
         true
     }
 
-    /// The slot of the next published item, which is the caller's from now on.
-    #[inline]
-    fn next_slot(&mut self) -> Option<*const Cell<MaybeUninit<T>>> {
+    #[inline(always)]
+    fn pass(&mut self, size: usize) {
+        self.at += size;
+        self.read += size as u64;
+    }
+
+    /// The next published record and its first word.
+    #[inline(always)]
+    fn record(&mut self) -> Option<(*const u64, u64)> {
         if !self.ready() {
             return None;
         }
         if self.chunk.is_null() || self.at == CHUNK {
             self.advance();
         }
-        // SAFETY: `ready` saw this slot published (acquire); its chunk is live until the reader has left
-        // it, which happens in a later call at the earliest.
-        let slot = unsafe { ptr::from_ref(&(&(*self.chunk).slots)[self.at]) };
-        self.at += 1;
-        self.read += 1;
-        Some(slot)
+        // SAFETY: `ready` saw more bytes published (acquire) than were read: the next record is here, or
+        // a word that says that it begins the next chunk. The chunk is live until the reader has left it.
+        unsafe {
+            let mut place = Chunk::readable(self.chunk, self.at);
+            let mut head = place.read();
+            if head == ELSEWHERE {
+                self.advance();
+                place = Chunk::readable(self.chunk, self.at);
+                head = place.read();
+            }
+            Some((place, head))
+        }
     }
 
     /// Whether an item is there. Does not go to sleep.
@@ -205,8 +334,14 @@ impl<T> Receiver<T> {
         if self.read != self.known {
             return true;
         }
-        self.known = self.shared.published.load(Ordering::Acquire) >> 1;
+        self.known = self.shared.published.0.load(Ordering::Acquire) & !ASLEEP;
         self.read != self.known
+    }
+
+    /// How many bytes of records are known to wait.
+    #[inline]
+    pub fn backlog(&self) -> u64 {
+        self.known - self.read
     }
 
     /// As [`Receiver::ready`], but where nothing is there leaves word for the writer: its next publish
@@ -216,8 +351,8 @@ impl<T> Receiver<T> {
         if self.ready() {
             return true;
         }
-        let empty = self.read * ONE;
-        match self.shared.published.compare_exchange(
+        let empty = self.read;
+        match self.shared.published.0.compare_exchange(
             empty,
             empty | ASLEEP,
             Ordering::AcqRel,
@@ -226,7 +361,7 @@ impl<T> Receiver<T> {
             Ok(_) => false,
             Err(now) => {
                 // Either asleep already, or something came in between.
-                self.known = now >> 1;
+                self.known = now & !ASLEEP;
                 self.read != self.known
             }
         }
@@ -238,18 +373,33 @@ impl<T> Receiver<T> {
             self.chunk = self.shared.first.load(Ordering::Acquire);
         } else {
             let done = self.chunk;
-            // SAFETY: the chunk is live, and an item beyond it was published after its link.
+            // SAFETY: the chunk is live, and a record beyond it was published after its link.
             self.chunk = unsafe { (*done).next.load(Ordering::Acquire) };
             // SAFETY: the writer has left this chunk (it linked the next one), all its items are
             // taken, and nobody else knows it.
             unsafe { (*done).next.store(ptr::null_mut(), Ordering::Relaxed) };
-            let other = self.shared.spare.swap(done, Ordering::AcqRel);
-            if !other.is_null() {
-                // SAFETY: taken out of `spare`, so this end is its only owner; its items are gone.
-                drop(unsafe { Box::from_raw(other) });
-            }
+            self.give_back(done);
         }
         self.at = 0;
+    }
+
+    fn give_back(&mut self, chunk: *mut Chunk) {
+        let slot = &self.shared.spare[self.turn];
+        if slot.load(Ordering::Acquire).is_null() {
+            slot.store(chunk, Ordering::Release);
+            self.turn = (self.turn + 1) % SPARE;
+        } else {
+            // SAFETY: nobody but this end knows the chunk, and its items are gone.
+            drop(unsafe { Box::from_raw(chunk) });
+        }
+    }
+}
+
+#[cfg(test)]
+impl<T: Default> Receiver<T> {
+    fn pop(&mut self) -> Option<T> {
+        let mut place = T::default();
+        self.pop_into(&mut place, |_, _, _| panic!("pushed whole")).then_some(place)
     }
 }
 
@@ -272,27 +422,83 @@ impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         // SAFETY: both ends are gone (this is the last reference), so nothing is shared any more.
         let Position { mut chunk, mut at, read } = self.reader.with(|place| unsafe { *place });
-        let published = self.published.load(Ordering::Acquire) >> 1;
+        let published = self.published.0.load(Ordering::Acquire) & !ASLEEP;
         let mut left = published - read + self.unpublished.load(Ordering::Acquire);
         if chunk.is_null() {
             chunk = self.first.load(Ordering::Acquire);
         }
         while !chunk.is_null() {
-            // SAFETY: chunks from the reader's position on are live and owned by this queue alone.
-            let owned = unsafe { Box::from_raw(chunk) };
             while at < CHUNK && left > 0 {
-                // SAFETY: the next `left` slots from the reader's position hold untaken items.
-                owned.slots[at].with_mut(|slot| unsafe { (*slot).assume_init_drop() });
-                at += 1;
-                left -= 1;
+                // SAFETY: the next `left` bytes of records from the reader's position on hold untaken items,
+                // each begun by its head; this chunk is live.
+                let size = unsafe {
+                    let place = Chunk::readable(chunk, at);
+                    match place.read() {
+                        ELSEWHERE => break,
+                        head if head & KIND == SMALL => {
+                            small_size(usize::from((head >> LENGTH_SHIFT) as u8))
+                        }
+                        _ => {
+                            drop(place.add(1).cast::<T>().read());
+                            Sender::<T>::WHOLE_SIZE
+                        }
+                    }
+                };
+                at += size;
+                left -= size as u64;
             }
             at = 0;
+            // SAFETY: chunks from the reader's position on are owned by this queue alone.
+            let owned = unsafe { Box::from_raw(chunk) };
             chunk = owned.next.load(Ordering::Acquire);
         }
-        let spare = self.spare.load(Ordering::Acquire);
-        if !spare.is_null() {
-            // SAFETY: a spare chunk holds no items and is linked to nothing.
-            drop(unsafe { Box::from_raw(spare) });
+        for slot in &mut self.spare {
+            let spare = mem::replace(slot, AtomicPtr::new(ptr::null_mut())).load(Ordering::Acquire);
+            if !spare.is_null() {
+                // SAFETY: a spare chunk holds no items and is linked to nothing.
+                drop(unsafe { Box::from_raw(spare) });
+            }
+        }
+    }
+}
+
+/// Copies a small item without a call, which would cost more than the copy.
+///
+/// # Safety
+/// `from` is readable for `size` bytes, at most [`Sender::SMALL_MAX`]; `to` is aligned to a word and writable
+/// for `size` bytes filled up to whole words; they do not overlap.
+#[inline(always)]
+unsafe fn copy_padded(from: *const u8, to: *mut u8, size: usize) {
+    let wide = |offset: usize| {
+        // SAFETY: used below with 16 bytes left at `offset`.
+        unsafe { ptr::copy_nonoverlapping(from.wrapping_add(offset), to.wrapping_add(offset), 16) }
+    };
+    // SAFETY: every read lies within the first `size` bytes, by the comparison around it, and every write
+    // within these or the first word, which exists when there is a byte.
+    unsafe {
+        if size >= 16 {
+            wide(0);
+            if size > 32 {
+                wide(16);
+                if size > 48 {
+                    wide(32);
+                }
+            }
+            wide(size - 16);
+        } else if size >= 8 {
+            let (first, last) = (from.cast::<u64>(), from.add(size - 8).cast::<u64>());
+            to.cast::<u64>().write(first.read_unaligned());
+            to.add(size - 8).cast::<u64>().write_unaligned(last.read_unaligned());
+        } else if size > 0 {
+            let word = if size >= 4 {
+                let (first, last) = (from.cast::<u32>(), from.add(size - 4).cast::<u32>());
+                let (first, last) = (first.read_unaligned().to_le(), last.read_unaligned().to_le());
+                u64::from(first) | u64::from(last) << (8 * (size - 4))
+            } else {
+                let byte = |offset: usize| u64::from(*from.add(offset)) << (8 * offset);
+                byte(0) | byte(size / 2) | byte(size - 1)
+            };
+            to.cast::<u64>().write(word.to_le());
         }
     }
 }
@@ -302,6 +508,41 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
     use std::sync::Arc as StdArc;
+
+    fn pop_boxed(rx: &mut Receiver<Box<usize>>) -> Option<usize> {
+        let mut place = Box::new(0);
+        let popped = rx.pop_into(&mut place, |place, tag, bytes| {
+            assert_eq!(tag, 7);
+            let (number, rest) = bytes.split_first_chunk().expect("at least a number");
+            assert!(rest.iter().all(|byte| *byte == 1));
+            **place = usize::from_ne_bytes(*number);
+        });
+        popped.then_some(*place)
+    }
+
+    #[test]
+    fn small_items_of_every_length_arrive_as_they_were() {
+        let (mut tx, mut rx) = channel::<Vec<u8>>();
+        let bytes: Vec<u8> = (1..=64).collect();
+        for round in 0..100 {
+            for length in 0..=64 {
+                tx.push_small(round, &bytes[..length]);
+            }
+            tx.push(vec![round]);
+            tx.publish();
+            let mut got = Vec::new();
+            for length in 0..=64 {
+                assert!(rx.pop_into(&mut got, |place, tag, bytes| {
+                    assert_eq!(tag, round);
+                    *place = bytes.to_vec();
+                }));
+                assert_eq!(got, &bytes[..length]);
+            }
+            assert!(rx.pop_into(&mut got, |_, _, _| panic!("whole")));
+            assert_eq!(got, [round]);
+            assert!(!rx.ready());
+        }
+    }
 
     #[test]
     fn random_operations_agree_with_a_deque() {
@@ -313,7 +554,12 @@ mod tests {
             for step in 0..rng.usize(..2000) {
                 match rng.u8(..5) {
                     0 | 1 => {
-                        tx.push(Box::new(step));
+                        if rng.bool() {
+                            tx.push(Box::new(step));
+                        } else {
+                            let bytes = step.to_ne_bytes();
+                            tx.push_small(7, &[&bytes[..], &[1; 56][..rng.usize(..57)]].concat());
+                        }
                         hidden.push_back(step);
                     }
                     2 => {
@@ -322,7 +568,7 @@ mod tests {
                         asleep &= !news;
                         oracle.append(&mut hidden);
                     }
-                    3 => assert_eq!(rx.pop().map(|b| *b), oracle.pop_front()),
+                    3 => assert_eq!(pop_boxed(&mut rx), oracle.pop_front()),
                     _ => {
                         assert_eq!(rx.ready_or_sleep(), !oracle.is_empty());
                         asleep |= oracle.is_empty();
