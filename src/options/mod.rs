@@ -182,7 +182,8 @@ pub struct Options {
     pub disconnect_msg: Vec<u8>,
     /// ZMQ_HICCUP_MSG; empty: none.
     pub hiccup_msg: Vec<u8>,
-    /// ZMQ_BUSY_POLL.
+    /// ZMQ_BUSY_POLL: microseconds for which the kernel, and callers that wait, look for input before they sleep;
+    /// 0: the kernel's default, and callers where it pays; below 0: callers never.
     pub busy_poll: i32,
     /// ZMQ_ZERO_COPY_RECV of the context.
     pub zero_copy_recv: bool,

@@ -36,6 +36,7 @@ impl Core {
             c::ZMQ_INVERT_MATCHING => {
                 self.pattern.set_invert_matching(self.options.invert_matching);
             }
+            c::ZMQ_BUSY_POLL => self.spin.set_wish(self.options.busy_poll),
             _ => {}
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! What background threads set on themselves, and how many processors there are for all.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Blocks every signal for the calling thread: handlers belong to the application's threads.
 pub fn block_all_signals() {
@@ -47,11 +49,13 @@ pub fn set_scheduling(policy: i32, priority: i32) -> bool {
     }
 }
 
-/// How many processors the threads that ever asked may run on, all together. Threads pinned to one
-/// processor each count as many as they are on.
+/// How many processors the threads that asked of late may run on, all together. Threads pinned to one
+/// processor each count as many as they are on; a process that has been confined since counts as confined.
 pub fn processors() -> usize {
-    /// Bit n stands for processor n and those that have the same number modulo 64.
-    static SEEN: AtomicU64 = AtomicU64::new(0);
+    /// In seconds: a thread counts for as long as this after it asked, and for twice that at most.
+    const PERIOD: u64 = 10;
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    static LATELY: Lately = Lately::new();
     let mut mine = 0;
     // SAFETY: cpu_set_t is plain data, filled by the kernel before it is read; the index is in range.
     unsafe {
@@ -62,5 +66,47 @@ pub fn processors() -> usize {
             }
         }
     }
-    (SEEN.fetch_or(mine, Ordering::Relaxed) | mine).count_ones().max(1) as usize
+    let period = BEGINNING.get_or_init(Instant::now).elapsed().as_secs() / PERIOD;
+    // What the parent of a fork saw says nothing about the child.
+    LATELY.note(mine, u64::from(std::process::id()) << 32 | period).count_ones().max(1) as usize
+}
+
+/// Processors that somebody was seen on in this period and in the one before. Bit n stands for processor n and
+/// those that have the same number modulo 64.
+struct Lately {
+    period: AtomicU64,
+    now: AtomicU64,
+    before: AtomicU64,
+}
+
+impl Lately {
+    const fn new() -> Lately {
+        Lately { period: AtomicU64::new(0), now: AtomicU64::new(0), before: AtomicU64::new(0) }
+    }
+
+    /// Threads that get here at once may lose each other's bits: they ask again soon.
+    fn note(&self, mine: u64, period: u64) -> u64 {
+        let known = self.period.swap(period, Ordering::Relaxed);
+        if known != period {
+            let seen = self.now.swap(0, Ordering::Relaxed);
+            let lasts = if known + 1 == period { seen } else { 0 };
+            self.before.store(lasts, Ordering::Relaxed);
+        }
+        (self.now.fetch_or(mine, Ordering::Relaxed) | mine) | self.before.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_forgotten_after_a_while() {
+        let lately = Lately::new();
+        assert_eq!(lately.note(0b01, 0), 0b01);
+        assert_eq!(lately.note(0b10, 0), 0b11);
+        assert_eq!(lately.note(0b10, 1), 0b11);
+        assert_eq!(lately.note(0b10, 2), 0b10);
+        assert_eq!(lately.note(0b01, 9), 0b01);
+    }
 }
