@@ -31,7 +31,7 @@ FLOW = {"messages_per_s": "+", "cpu_ns_per_message": "-"}
 TRIPS = {"trips_per_s": "+", "cpu_ns_per_trip": "-"}
 DELIVERIES = {"deliveries_per_s": "+", "cpu_ns_per_delivery": "-"}
 BIG = {"megabytes_per_s": "+", "sender_extra_megabytes": "-", "receiver_sizes": "-"}
-IDLE = {"connections_per_s": "+", "bytes_per_connection": "-", "wakeups_per_s": "-"}
+IDLE = {"connections": "+", "connections_per_s": "+", "bytes_per_connection": "-", "wakeups_per_s": "-"}
 ROUTED = {**IDLE, **TIMES, "cpu_us_per_trip": "-"}
 PUBLISHED = {**IDLE, **DELIVERIES}
 
@@ -66,7 +66,7 @@ CELLS = [
     ("heartbeat beside ping-pong", "bystander busy=pingpong who=heartbeat count=1500", LATEST, False),
     ("2,000 on a ROUTER", "scale to=router connections=2000", ROUTED, False),
     ("2,000 on a PUB", "scale to=pub connections=2000", PUBLISHED, False),
-    ("100 on a ROUTER", "scale to=router connections=400", ROUTED, True),
+    ("400 on a ROUTER", "scale to=router connections=400", ROUTED, True),
     ("20,000 on a ROUTER", "scale to=router connections=20000", ROUTED, True),
     ("20,000 on a PUB", "scale to=pub connections=20000", PUBLISHED, True),
 ]

@@ -182,6 +182,20 @@ static void answer (void *socket)
     await_mark (ASKED, 1);
 }
 
+/* Raises the limit of descriptors, or takes fewer connections where it cannot be raised so far. */
+static long as_many_as_allowed (long wanted)
+{
+    enum { OTHERS = 64 };
+    struct rlimit limit;
+    TRY (getrlimit (RLIMIT_NOFILE, &limit));
+    struct rlimit raised = {(rlim_t) (wanted + OTHERS), (rlim_t) (wanted + OTHERS)};
+    if (limit.rlim_cur >= raised.rlim_cur || setrlimit (RLIMIT_NOFILE, &raised) == 0)
+        return wanted;
+    limit.rlim_cur = limit.rlim_max;
+    TRY (setrlimit (RLIMIT_NOFILE, &limit));
+    return (long) limit.rlim_max - OTHERS < wanted ? (long) limit.rlim_max - OTHERS : wanted;
+}
+
 void scale (void)
 {
     connections = number ("connections", 2000);
@@ -189,9 +203,9 @@ void scale (void)
     count = number ("count", 10000);
     rounds = number ("rounds", 20);
     publishing = strcmp (word ("to", "router"), "pub") == 0;
-    struct rlimit limit = {(rlim_t) connections + 256, (rlim_t) connections + 256};
-    if (setrlimit (RLIMIT_NOFILE, &limit) < 0)
-        die ("%ld descriptors: %s", (long) limit.rlim_cur, strerror (errno));
+    connections = as_many_as_allowed (connections);
+    figure ("connections", (double) connections);
+    fflush (stdout);
     if (connections / PARTIES < active)
         active = connections / PARTIES;
     start_process (first_party);
