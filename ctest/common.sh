@@ -38,6 +38,13 @@ packages() {
     as_root "${install[@]}" >/dev/null 2>&1 || { as_root "${apt[@]}" update && as_root "${install[@]}" >/dev/null; }
 }
 
+# Builds the library as it is meant to be used; $library says where it is. Without its Rust flavour, which only the tests
+# need, the optimiser sees the whole program (LTO).
+build_library() {
+    (cd "$root" && cargo rustc --release --lib --crate-type cdylib) || fail "it does not build"
+    library=$target/release/libzmq.so
+}
+
 # The path of the system's own libzmq (Debian's libzmq5), installed when it is not there.
 genuine_library() {
     find_genuine || { packages libzmq5 >&2 && find_genuine; }

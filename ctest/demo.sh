@@ -54,9 +54,8 @@ main() {
 build() {
     title "0. The library"
     if [ -z "$library" ]; then
-        (cd "$root" && cargo build --release)
+        build_library
         built=1
-        library=$target/release/libzmq.so
     fi
     library=$(readlink -f "$library") && [ -f "$library" ] || fail "no such library"
     echo "$library, $(readelf -d "$library" | sed -n 's/.*soname: \[\(.*\)\]/SONAME \1/p')"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs all of them.
 #
-#   ctest/test.sh [STAGE...]     stages: rust fuzz loom doc c differential conformance
-#                                interop pyzmq (all when none is named)
+#   ctest/test.sh [STAGE...]     stages: rust fuzz counts loom doc c differential
+#                                conformance interop pyzmq (all when none is named)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -12,7 +12,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz loom doc c differential conformance interop pyzmq)
+[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz counts loom doc c differential conformance interop pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -52,8 +52,11 @@ has_nextest() {
 build() {
     if [ -z "$library" ]; then
         title "the library"
-        cargo build --release || fail "it does not build"
-        library=$target/release/libzmq.so
+        build_library
+        # Of its own, as the tests of some stages build other flavours to the same place.
+        mkdir -p "$work/built"
+        cp --remove-destination "$library" "$work/built/libzmq.so"
+        library=$work/built/libzmq.so
     fi
     export FERROZMQ_LIB
     FERROZMQ_LIB=$(readlink -f "$library")
@@ -72,6 +75,18 @@ stage_rust() {
 # Each fuzz target for a quarter of a minute; fuzz/run.sh does that with libFuzzer, for as long as one likes.
 stage_fuzz() {
     FERROZMQ_FUZZ_SECONDS=15 run fuzz 900 cargo test --release --test fuzz_corpus
+}
+
+# Instructions of the operations on a message's path, against the committed baseline.
+stage_counts() {
+    local status=0 log=$work/counts.log
+    if ! packages valgrind; then
+        note counts "skipped: valgrind is neither here nor can it be installed"
+        return 0
+    fi
+    timeout --kill-after=10 600 cargo bench --bench instructions 2>&1 | tee "$log" || status=$?
+    note counts "$(grep -c ' baseline ' "$log") operations$([ $status = 0 ] || echo ", FAILED: $(tail -n 1 "$log")")"
+    [ $status = 0 ] || failed=1
 }
 
 # The queue and the wakers under every interleaving; a build of its own, as loom replaces the atomics.

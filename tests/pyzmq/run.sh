@@ -31,8 +31,7 @@ main() {
     [ "${1:-}" != --again ] || { again=1 && shift; }
     local library=${FERROZMQ_LIB:-}
     if [ -z "$library" ]; then
-        (cd "$root" && cargo build --release) || fail "it does not build"
-        library=$target/release/libzmq.so
+        build_library
     fi
     library=$(readlink -f "$library") && [ -f "$library" ] || fail "no such library"
     prepare
