@@ -1,6 +1,6 @@
 /* Very many connections to one socket (to=router or to=pub): how fast they come, what they cost while they are idle,
- * and what the few that are active notice of them. The peers speak raw ZMTP from a few processes, so that what is
- * measured is the library on one side only. */
+ * and what the few that are active notice of them: those that ask the ROUTER, or those that subscribe to what the PUB
+ * sends. The peers speak raw ZMTP from a few processes, so that what is measured is the library on one side only. */
 #include "common.h"
 #include "raw.h"
 
@@ -13,6 +13,12 @@ enum { BOUND, CONNECTED, ASK, ASKED, PUBLISH, READ, LEAVE, PARTIES = 4, AT_ONCE 
 static long connections, active, count, rounds;
 static int publishing;
 
+/* How many of a party's subscribers are active. */
+static long listening (long mine)
+{
+    return active * mine / connections;
+}
+
 /* ---- the peers -------------------------------------------------------------------------------------------------- */
 
 struct peer {
@@ -20,6 +26,19 @@ struct peer {
     int began; /* its greeting has gone out */
     long got, wanted;
 };
+
+/* A subscription, which a peer may send once it has been greeted and no sooner: the active ones to everything, the
+ * others to what never comes. */
+static void subscribe (struct peer *peers, long mine, struct peer *peer)
+{
+    static const unsigned char everything[] = {0, 1, 1}, nothing[] = {0, 2, 1, 'n'};
+    if (!publishing)
+        return;
+    if (peer - peers < listening (mine))
+        raw_write (peer->descriptor, everything, sizeof everything);
+    else
+        raw_write (peer->descriptor, nothing, sizeof nothing);
+}
 
 static void watch (int loop, int how, struct peer *peer, uint32_t events)
 {
@@ -31,8 +50,6 @@ static void watch (int loop, int how, struct peer *peer, uint32_t events)
  * peer of a party finds out. */
 static void gather (struct peer *peers, long mine, int loop)
 {
-    /* A subscription, which a peer may send once it has been greeted and no sooner. */
-    static const unsigned char everything[] = {0, 1, 1};
     unsigned char said[512], bytes[4096];
     size_t length = opening (said, publishing ? "SUB" : "DEALER");
     int first = raw_connect (0, 0);
@@ -40,10 +57,9 @@ static void gather (struct peer *peers, long mine, int loop)
     raw_read (first, bytes, GREETING + 2);
     long expected = GREETING + (long) frame_length (bytes + GREETING, 2);
     raw_read (first, bytes, (size_t) (expected - GREETING - 2));
-    if (publishing)
-        raw_write (first, everything, sizeof everything);
-    fcntl (first, F_SETFL, O_NONBLOCK);
     peers[0] = (struct peer) {.descriptor = first};
+    subscribe (peers, mine, &peers[0]);
+    fcntl (first, F_SETFL, O_NONBLOCK);
     watch (loop, EPOLL_CTL_ADD, &peers[0], EPOLLIN);
     for (long made = 1, done = 1; done < mine;) {
         struct epoll_event events[64];
@@ -69,8 +85,7 @@ static void gather (struct peer *peers, long mine, int loop)
             if (peer->got < peer->wanted)
                 continue;
             done++;
-            if (publishing)
-                raw_write (peer->descriptor, everything, sizeof everything);
+            subscribe (peers, mine, peer);
         }
     }
 }
@@ -101,7 +116,7 @@ static void ask (struct peer *peers, long mine)
 static void receive (struct peer *peers, long mine, int loop)
 {
     static char bytes[65536];
-    long wanted = rounds * (2 + BODY), left = mine;
+    long wanted = rounds * (2 + BODY), left = listening (mine);
     for (long i = 0; i < mine; i++)
         peers[i].got = 0;
     while (left > 0) {
@@ -159,7 +174,7 @@ static void publish (void *socket)
     for (long i = 0; i < rounds; i++)
         TRY (z.send (socket, message, sizeof message, 0));
     await_mark (READ, PARTIES);
-    double deliveries = (double) (rounds * connections);
+    double deliveries = (double) (rounds * active);
     figure ("deliveries_per_s", deliveries / (seconds () - began));
     figure ("cpu_ns_per_delivery", (processor_seconds () - used) * 1e9 / deliveries);
 }
@@ -206,7 +221,12 @@ void scale (void)
     connections = as_many_as_allowed (connections);
     figure ("connections", (double) connections);
     fflush (stdout);
-    if (connections / PARTIES < active)
+    if (publishing) {
+        /* All parties the same, so that each has its share. */
+        connections -= connections % PARTIES;
+        active = number ("active", connections);
+        active -= active % PARTIES;
+    } else if (connections / PARTIES < active)
         active = connections / PARTIES;
     start_process (first_party);
     for (int i = 1; i < PARTIES; i++)
