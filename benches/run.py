@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Measures this library and another one side by side and prints a table in Markdown.
 
-    benches/run.py [OURS [OTHER]] [--rounds N] [--quick] [--only WORD]... [--all]
+    benches/run.py [OURS [OTHER]] [--rounds N] [--quick] [--only WORD]... [--all] [--brief]
 
 OURS is a library file, else the one built here (built when missing); OTHER is what it is compared with, else the
 system's own libzmq. Each round runs every cell once on each library, one right after the other, so that a machine
 whose speed drifts does so under both. The table shows medians, and the median of the rounds' ratios OURS/OTHER.
 `--only` takes those cells whose name contains the word; `--all` adds those that take long or much memory: 20,000
-connections, a message of 3 GiB. `--quick` takes a tenth of the messages.
+connections, a message of 3 GiB. `--quick` takes a tenth of the messages; `--brief` prints a line a cell, with ratios
+only.
 """
 
 import argparse
@@ -31,9 +32,14 @@ FLOW = {"messages_per_s": "+", "cpu_ns_per_message": "-"}
 TRIPS = {"trips_per_s": "+", "cpu_ns_per_trip": "-"}
 DELIVERIES = {"deliveries_per_s": "+", "cpu_ns_per_delivery": "-"}
 BIG = {"megabytes_per_s": "+", "sender_extra_megabytes": "-", "receiver_sizes": "-"}
-IDLE = {"connections": "+", "connections_per_s": "+", "bytes_per_connection": "-", "wakeups_per_s": "-"}
+IDLE = {"connections_per_s": "+", "bytes_per_connection": "-", "wakeups_per_s": "-",
+        "wakeups_afterwards_per_s": "-", "connections": "+"}
 ROUTED = {**IDLE, **TIMES, "cpu_us_per_trip": "-"}
 PUBLISHED = {**IDLE, **DELIVERIES}
+
+# What --brief tells.
+HEADLINES = {"p50_us", "p99_us", "messages_per_s", "trips_per_s", "deliveries_per_s", "megabytes_per_s",
+             "connections_per_s", "bytes_per_connection"}
 
 CELLS = [
     # name, arguments, figures, whether only with --all
@@ -120,27 +126,36 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--brief", action="store_true")
     given = parser.parse_args()
     libraries = [pathlib.Path(given.ours or built_here()).resolve(), pathlib.Path(given.other or of_the_system()).resolve()]
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         program = compile_cells(folder)
         print(f"{os.cpu_count()} cores, {platform.machine()}; {given.rounds} rounds; {datetime.date.today()}\n")
-        print("| cell | figure | ours | theirs | ratio |\n|---|---|---:|---:|---:|")
+        print("| cell | ratios |\n|---|---|" if given.brief
+              else "| cell | figure | ours | theirs | ratio |\n|---|---|---:|---:|---:|")
         for name, arguments, figures, extra in CELLS:
             if extra and not given.all or given.only and not any(word in name for word in given.only):
                 continue
             if given.quick:
                 arguments = re.sub(r"count=(\d+)", lambda n: f"count={max(200, int(n[1]) // 10)}", arguments)
             rounds = [[measure(program, library, arguments) for library in libraries] for _ in range(given.rounds)]
+            brief = []
             for figure, better in figures.items():
                 columns = [[got[figure] for got, _ in side if got] for side in zip(*rounds)]
                 medians = [statistics.median(column) if column else None for column in columns]
                 pairs = [(ours[figure], theirs[figure]) for (ours, _), (theirs, _) in rounds if ours and theirs]
                 ratios = [ours / theirs for ours, theirs in pairs if theirs]
                 ratio = f"{statistics.median(ratios):.2f}" if ratios else "-"
-                print(f"| {name} | {figure.replace('_', ' ')} ({better}) | {shown(medians[0])} | {shown(medians[1])} "
-                      f"| {ratio} |", flush=True)
+                title = figure.replace("_", " ")
+                if ratios and figure in HEADLINES:
+                    brief.append(f"{title} **{ratio}**" if figure in list(figures)[:1] else f"{title} {ratio}")
+                if not given.brief:
+                    print(f"| {name} | {title} ({better}) | {shown(medians[0])} | {shown(medians[1])} | {ratio} |",
+                          flush=True)
+            if given.brief:
+                print(f"| {name} | {', '.join(brief)} |", flush=True)
             for side, whose in zip(zip(*rounds), ("ours", "theirs")):
                 for reason in sorted({why for _, why in side if why}):
                     print(f"{name}: {whose}: {reason}", file=sys.stderr)

@@ -197,6 +197,15 @@ static void answer (void *socket)
     await_mark (ASKED, 1);
 }
 
+/* How often a second the library's threads wake up while nothing happens. */
+static double wakeups (void)
+{
+    enum { SECONDS = 2 };
+    long before = switches_of_others ();
+    pause_ms (SECONDS * 1000);
+    return (double) (switches_of_others () - before) / SECONDS;
+}
+
 /* Raises the limit of descriptors, or takes fewer connections where it cannot be raised so far. */
 static long as_many_as_allowed (long wanted)
 {
@@ -248,12 +257,12 @@ void scale (void)
     /* The library may have the last handshakes still to finish. */
     pause_ms (500);
     figure ("bytes_per_connection", (double) (resident () - before) / (double) connections);
-    long slept = switches_of_others ();
-    pause_ms (2000);
-    figure ("wakeups_per_s", (double) (switches_of_others () - slept) / 2);
+    figure ("wakeups_per_s", wakeups ());
     if (publishing)
         publish (socket);
     else
         answer (socket);
+    pause_ms (500);
+    figure ("wakeups_afterwards_per_s", wakeups ());
     atomic_store (&shared->mark[LEAVE], 1);
 }

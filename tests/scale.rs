@@ -74,11 +74,16 @@ fn about_the_same(few: &str, many: &str, figure: &str) {
     measure_until(many, |figures| figures[figure] < least * 2.0);
 }
 
+/// Neither before the first message nor after the last.
 #[test]
 fn idle_connections_wake_nobody_and_take_little_memory() {
-    measure_until("scale to=router connections=1000 count=100", |figures| {
-        figures["wakeups_per_s"] == 0.0 && figures["bytes_per_connection"] < 6_000.0
-    });
+    for cell in ["scale to=router connections=1000 count=1000", "scale to=pub connections=1000"] {
+        measure_until(cell, |figures| {
+            figures["wakeups_per_s"] == 0.0
+                && figures["wakeups_afterwards_per_s"] == 0.0
+                && figures["bytes_per_connection"] < 6_000.0
+        });
+    }
 }
 
 #[test]
