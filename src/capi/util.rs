@@ -13,8 +13,7 @@ use crate::base::{Error, z85};
 use crate::zmtp::mechanism::crypto::{KEY_LEN, Random, SecretKey};
 use crate::{sys, transport};
 
-/// What `zmq_has` affirms, beside "vmci" and "gssapi" where the machine has them. Absent because not built:
-/// "pgm", "norm".
+/// What `zmq_has` affirms, beside "vmci", "gssapi", "pgm" and "norm" where the machine has them.
 const CAPABILITIES: [&CStr; 7] = [c"ipc", c"tipc", c"vsock", c"curve", c"draft", c"WS", c"WSS"];
 
 /// The errno of the calling thread.
@@ -77,6 +76,7 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
         CAPABILITIES.contains(&asked)
             || asked == c"gssapi" && sys::gssapi().is_some()
             || asked == c"vmci" && transport::has_vmci()
+            || asked == c"norm" && sys::norm::norm().is_some()
     }))
 }
 

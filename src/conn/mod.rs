@@ -10,6 +10,7 @@ mod accept;
 mod attempts;
 mod connection;
 mod datagram;
+mod multicast;
 mod outbound;
 mod session;
 mod shake;
@@ -32,6 +33,7 @@ use crate::zmtp::handshake;
 
 pub use accept::listen;
 pub use datagram::{Opening, open as open_datagrams};
+pub use multicast::join;
 pub use session::{Dialer, dial};
 pub use strangers::Strangers;
 pub use worker::{EndpointRef, Worker, Workers};

@@ -35,6 +35,7 @@ impl Session {
         let identity = Identity {
             metadata: Some(self.metadata(&stream, &peer)),
             subscribe_to_all: peer.assume_subscribed_to_all(),
+            is_group: false,
             routing_id: peer.routing_id,
         };
         let max_size = self.shared.options.maxmsgsize;

@@ -13,6 +13,7 @@ use socket2::SockAddr;
 use super::accept::Acceptor;
 use super::connection::Loss;
 use super::datagram::Mouth;
+use super::multicast::Member;
 use super::session::Session;
 use super::strangers::Strangers;
 use crate::base::Error;
@@ -33,6 +34,10 @@ pub(super) enum Command {
     Acceptor(usize, Box<Acceptor>),
     /// A new datagram endpoint.
     Mouth(usize, Box<Mouth>),
+    /// A new member of a multicast group.
+    Member(usize, Box<Member>),
+    /// There is something to send to a group, or room for what comes from it.
+    Attend(usize),
     /// A name was resolved.
     Resolved(usize, std::io::Result<Vec<SockAddr>>),
     /// The established stream of a session is over.
@@ -168,6 +173,7 @@ enum Source {
     Session(Box<Session>),
     Acceptor(Box<Acceptor>),
     Mouth(Box<Mouth>),
+    Member(Box<Member>),
 }
 
 /// What a session or listener may use while it is called.
@@ -227,6 +233,7 @@ impl Thread {
                     Source::Session(session) => session.ready(event, context),
                     Source::Acceptor(acceptor) => acceptor.ready(context),
                     Source::Mouth(mouth) => mouth.ready(event),
+                    Source::Member(member) => member.attend(context),
                 });
                 self.begin_born();
             }
@@ -236,6 +243,7 @@ impl Thread {
                     Source::Session(session) => session.timer(context),
                     Source::Acceptor(acceptor) => acceptor.timer(context),
                     Source::Mouth(mouth) => mouth.timer(context.now),
+                    Source::Member(member) => member.attend(context),
                 });
             }
             self.look_after_watched(now);
@@ -286,14 +294,25 @@ impl Thread {
         let now = Instant::now();
         self.with_source(key, now, |source, context| match source {
             Source::Session(session) => call(session, context),
-            Source::Acceptor(_) | Source::Mouth(_) => true,
+            _ => true,
         });
     }
 
     fn with_mouth(&mut self, key: usize, call: impl FnOnce(&mut Mouth, &mut Context<'_>) -> bool) {
         self.with_source(key, Instant::now(), |source, context| match source {
             Source::Mouth(mouth) => call(mouth, context),
-            Source::Session(_) | Source::Acceptor(_) => true,
+            _ => true,
+        });
+    }
+
+    fn with_member(
+        &mut self,
+        key: usize,
+        call: impl FnOnce(&mut Member, &mut Context<'_>) -> bool,
+    ) {
+        self.with_source(key, Instant::now(), |source, context| match source {
+            Source::Member(member) => call(member, context),
+            _ => true,
         });
     }
 
@@ -316,13 +335,18 @@ impl Thread {
                 self.sources.insert(key, Source::Acceptor(acceptor));
                 self.with_source(key, Instant::now(), |source, context| match source {
                     Source::Acceptor(acceptor) => acceptor.begin(context),
-                    Source::Session(_) | Source::Mouth(_) => true,
+                    _ => true,
                 });
             }
             Command::Mouth(key, mouth) => {
                 self.sources.insert(key, Source::Mouth(mouth));
                 self.with_mouth(key, |mouth, _| mouth.begin());
             }
+            Command::Member(key, member) => {
+                self.sources.insert(key, Source::Member(member));
+                self.with_member(key, Member::begin);
+            }
+            Command::Attend(key) => self.with_member(key, Member::attend),
             Command::Resolved(key, addresses) => {
                 self.with_session(key, |session, context| session.resolved(addresses, context));
             }
@@ -359,6 +383,7 @@ impl Thread {
             Command::Close(key, linger_ms) => {
                 self.with_session(key, |session, context| session.close(linger_ms, context));
                 self.with_mouth(key, |mouth, context| mouth.close(linger_ms, context));
+                self.with_member(key, |member, context| member.close(linger_ms, context));
                 if matches!(self.sources.get(&key), Some(Source::Acceptor(_)))
                     && let Some(Source::Acceptor(acceptor)) = self.sources.remove(&key)
                 {

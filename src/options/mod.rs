@@ -33,6 +33,42 @@ pub struct ContextDefaults {
     pub zero_copy_recv: bool,
 }
 
+/// How the norm transport works (ZMQ_NORM_*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NormOptions {
+    /// ZMQ_NORM_MODE.
+    pub mode: i32,
+    /// ZMQ_NORM_UNICAST_NACK.
+    pub unicast_nack: bool,
+    /// ZMQ_NORM_BUFFER_SIZE, in kilobytes.
+    pub buffer_kb: i32,
+    /// ZMQ_NORM_SEGMENT_SIZE, in bytes.
+    pub segment_size: i32,
+    /// ZMQ_NORM_BLOCK_SIZE, in segments.
+    pub block_size: i32,
+    /// ZMQ_NORM_NUM_PARITY, in segments.
+    pub parity: i32,
+    /// ZMQ_NORM_NUM_AUTOPARITY, in segments.
+    pub auto_parity: i32,
+    /// ZMQ_NORM_PUSH.
+    pub push: bool,
+}
+
+impl Default for NormOptions {
+    fn default() -> NormOptions {
+        NormOptions {
+            mode: c::ZMQ_NORM_CC,
+            unicast_nack: false,
+            buffer_kb: 2048,
+            segment_size: 1400,
+            block_size: 16,
+            parity: 4,
+            auto_parity: 0,
+            push: false,
+        }
+    }
+}
+
 /// The options that every socket type accepts and stores, whether or not they act there.
 ///
 /// Times in milliseconds say so in their names; -1 there, and in buffer sizes, means "no limit" or
@@ -150,6 +186,8 @@ pub struct Options {
     pub tcp_maxrt_ms: i32,
     /// ZMQ_MULTICAST_MAXTPDU.
     pub multicast_maxtpdu: i32,
+    /// ZMQ_NORM_*: how the norm transport works.
+    pub norm: NormOptions,
     /// ZMQ_MULTICAST_LOOP.
     pub multicast_loop: bool,
     /// ZMQ_USE_FD; -1: none.
@@ -254,6 +292,7 @@ impl Options {
             tcp_maxrt_ms: 0,
             multicast_maxtpdu: 1500,
             multicast_loop: true,
+            norm: NormOptions::default(),
             use_fd: -1,
             bind_to_device: Vec::new(),
             loopback_fastpath: false,

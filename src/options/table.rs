@@ -52,8 +52,8 @@ pub(super) fn find(id: i32) -> Option<&'static Row> {
 }
 
 macro_rules! field {
-    ($name:ident) => {
-        Field { read: |options| &options.$name, write: |options| &mut options.$name }
+    ($($name:ident).+) => {
+        Field { read: |options| &options.$($name).+, write: |options| &mut options.$($name).+ }
     };
 }
 
@@ -218,6 +218,17 @@ static TABLE: &[Row] = &[
     Row(c::ZMQ_PRIORITY, Rule::Int(field!(priority), NATURAL)),
     Row(c::ZMQ_BUSY_POLL, Rule::Int(field!(busy_poll), ANY)),
     Row(c::ZMQ_HICCUP_MSG, bytes!(hiccup_msg, ANY_SIZE, Clears, UNREADABLE)),
+    Row(
+        c::ZMQ_NORM_MODE,
+        Rule::Int(field!(norm.mode), c::ZMQ_NORM_FIXED..=c::ZMQ_NORM_CCE_ECNONLY),
+    ),
+    Row(c::ZMQ_NORM_UNICAST_NACK, Rule::Flag(field!(norm.unicast_nack))),
+    Row(c::ZMQ_NORM_BUFFER_SIZE, Rule::Int(field!(norm.buffer_kb), POSITIVE)),
+    Row(c::ZMQ_NORM_SEGMENT_SIZE, Rule::Int(field!(norm.segment_size), POSITIVE)),
+    Row(c::ZMQ_NORM_BLOCK_SIZE, Rule::Int(field!(norm.block_size), 1..=255)),
+    Row(c::ZMQ_NORM_NUM_PARITY, Rule::Int(field!(norm.parity), 0..=254)),
+    Row(c::ZMQ_NORM_NUM_AUTOPARITY, Rule::Int(field!(norm.auto_parity), 0..=254)),
+    Row(c::ZMQ_NORM_PUSH, Rule::Flag(field!(norm.push))),
 ];
 
 /// Is this socket the server of that mechanism?

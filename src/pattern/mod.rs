@@ -56,6 +56,8 @@ pub struct Attach {
     pub initiator: bool,
     /// The peer cannot subscribe and gets everything (unversioned ZMTP 1.0).
     pub subscribe_to_all: bool,
+    /// There is a group at the other end, which gets everything without a word.
+    pub to_group: bool,
     /// What to call the peer, from [`Pattern::connect_routing_id`].
     pub assigned_id: Option<Vec<u8>>,
 }

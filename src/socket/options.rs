@@ -6,6 +6,7 @@ use super::Socket;
 use super::core::Core;
 use crate::base::{Error, constants as c};
 use crate::options::{SocketType, Value};
+use crate::sys;
 
 impl Socket {
     /// Sets an option (zmq_setsockopt(3)); `None` is a null pointer of length 0.
@@ -26,6 +27,9 @@ impl Core {
         let own = self.pattern.set(&mut self.pipes, id, value.unwrap_or_default());
         if own != Err(Error::Invalid) {
             return own;
+        }
+        if (c::ZMQ_NORM_MODE..=c::ZMQ_NORM_PUSH).contains(&id) && sys::norm::norm().is_none() {
+            return Err(Error::Invalid);
         }
         Arc::make_mut(&mut self.options).set(id, value)?;
         match id {
@@ -56,6 +60,9 @@ impl Core {
                 }
             }
             _ => {}
+        }
+        if (c::ZMQ_NORM_MODE..=c::ZMQ_NORM_PUSH).contains(&id) && sys::norm::norm().is_none() {
+            return Err(Error::Invalid);
         }
         match self.pattern.option(id) {
             Err(Error::Invalid) => self.options.get(id),

@@ -7,15 +7,18 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::{Arc, OnceLock};
 
-use crate::base::gssapi::{Context, Library, Name, NameKind, Refused, Step};
+use super::library::{Library, functions};
+use crate::base::gssapi::{self, Context, Name, NameKind, Refused, Step};
 
 /// Where to find it.
 const FILE: &CStr = c"libgssapi_krb5.so.2";
 
 /// The library, once loaded; `None` where there is none of it.
-pub fn gssapi() -> Option<Arc<dyn Library>> {
+pub fn gssapi() -> Option<Arc<dyn gssapi::Library>> {
     static LOADED: OnceLock<Option<Arc<Functions>>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| Functions::load().map(Arc::new)).clone()?;
+    let loaded = LOADED
+        .get_or_init(|| Library::open(FILE).and_then(Functions::find).map(Arc::new))
+        .clone()?;
     Some(Arc::new(Kerberos(loaded)))
 }
 
@@ -82,63 +85,28 @@ struct OidSet {
     elements: *const Oid,
 }
 
-/// Declares a table of the library's functions and how to find them all.
-macro_rules! functions {
-    ($($field:ident $symbol:literal ($($argument:ty),*);)*) => {
-        /// The library's functions. Each answers its major status and writes the minor one to its first argument.
-        struct Functions {
-            $($field: unsafe extern "C" fn($($argument),*) -> Number,)*
-        }
-
-        impl Functions {
-            fn load() -> Option<Functions> {
-                // SAFETY: a NUL-terminated name. The library has no initialisers but those of a C library; it is
-                // never unloaded, so what is found in it stays.
-                let library = unsafe { libc::dlopen(FILE.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-                if library.is_null() {
-                    return None;
-                }
-                Some(Functions {
-                    $($field: {
-                        // SAFETY: an open library and a NUL-terminated name.
-                        let symbol = unsafe { libc::dlsym(library, $symbol.as_ptr()) };
-                        if symbol.is_null() {
-                            return None;
-                        }
-                        // SAFETY: the function of this name has this signature, by RFC 2744.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                unsafe extern "C" fn($($argument),*) -> Number,
-                            >(symbol)
-                        }
-                    },)*
-                })
-            }
-        }
-    };
-}
-
 functions! {
-    import_name c"gss_import_name" (*mut Number, *mut Buffer, *const Oid, *mut *mut c_void);
-    release_name c"gss_release_name" (*mut Number, *mut *mut c_void);
-    display_name c"gss_display_name" (*mut Number, *mut c_void, *mut Buffer, *mut *const Oid);
+    /// The library's functions. Each answers its major status and writes the minor one to its first argument.
+    Functions;
+    import_name c"gss_import_name" (*mut Number, *mut Buffer, *const Oid, *mut *mut c_void) -> Number;
+    release_name c"gss_release_name" (*mut Number, *mut *mut c_void) -> Number;
+    display_name c"gss_display_name" (*mut Number, *mut c_void, *mut Buffer, *mut *const Oid) -> Number;
     acquire_cred c"gss_acquire_cred" (
         *mut Number, *mut c_void, Number, *const OidSet, c_int, *mut *mut c_void, *mut *mut OidSet, *mut Number
-    );
-    release_cred c"gss_release_cred" (*mut Number, *mut *mut c_void);
+    ) -> Number;
+    release_cred c"gss_release_cred" (*mut Number, *mut *mut c_void) -> Number;
     init_sec_context c"gss_init_sec_context" (
         *mut Number, *mut c_void, *mut *mut c_void, *mut c_void, *const Oid, Number, Number, *mut c_void,
         *mut Buffer, *mut *const Oid, *mut Buffer, *mut Number, *mut Number
-    );
+    ) -> Number;
     accept_sec_context c"gss_accept_sec_context" (
         *mut Number, *mut *mut c_void, *mut c_void, *mut Buffer, *mut c_void, *mut *mut c_void,
         *mut *const Oid, *mut Buffer, *mut Number, *mut Number, *mut *mut c_void
-    );
-    delete_sec_context c"gss_delete_sec_context" (*mut Number, *mut *mut c_void, *mut Buffer);
-    wrap c"gss_wrap" (*mut Number, *mut c_void, c_int, Number, *mut Buffer, *mut c_int, *mut Buffer);
-    unwrap c"gss_unwrap" (*mut Number, *mut c_void, *mut Buffer, *mut Buffer, *mut c_int, *mut Number);
-    release_buffer c"gss_release_buffer" (*mut Number, *mut Buffer);
+    ) -> Number;
+    delete_sec_context c"gss_delete_sec_context" (*mut Number, *mut *mut c_void, *mut Buffer) -> Number;
+    wrap c"gss_wrap" (*mut Number, *mut c_void, c_int, Number, *mut Buffer, *mut c_int, *mut Buffer) -> Number;
+    unwrap c"gss_unwrap" (*mut Number, *mut c_void, *mut Buffer, *mut Buffer, *mut c_int, *mut Number) -> Number;
+    release_buffer c"gss_release_buffer" (*mut Number, *mut Buffer) -> Number;
 }
 
 impl Functions {
@@ -245,7 +213,7 @@ impl Kerberos {
     }
 }
 
-impl Library for Kerberos {
+impl gssapi::Library for Kerberos {
     fn initiator(&self, own: Option<&Name>, service: &Name) -> Result<Box<dyn Context>, Refused> {
         let role = Role::Initiator(self.import(service)?);
         let credentials = self.credentials(own, INITIATE)?;

@@ -1,7 +1,7 @@
 //! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, thread
 //! set-up;
-//! a process identity that notices a fork without a system call; the allocator; and the Kerberos library,
-//! loaded when needed.
+//! a process identity that notices a fork without a system call; the allocator; and the libraries of Kerberos,
+//! NORM and PGM, loaded when needed.
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
@@ -11,6 +11,8 @@ mod eventfd;
 mod futex;
 mod gssapi;
 mod large;
+mod library;
+pub mod norm;
 mod poll;
 mod process;
 mod receive;

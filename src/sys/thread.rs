@@ -14,6 +14,21 @@ pub fn block_all_signals() {
     }
 }
 
+/// Runs `make` with every signal blocked, for the sake of threads that it starts.
+pub fn without_signals<T>(make: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are plain data; the one that is set again was filled by the kernel.
+    let before = unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+        before
+    };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    made
+}
+
 /// Pins the calling thread to `cpus`; false when the kernel refuses.
 pub fn set_affinity(cpus: &[usize]) -> bool {
     // SAFETY: cpu_set_t is plain data; CPU_SET checks nothing, so the index is bounded here.

@@ -8,6 +8,7 @@ mod address;
 mod dial;
 mod ipc;
 mod listen;
+mod norm;
 mod socks;
 mod stream;
 mod tcp;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use dial::{Dial, Proxy, StartError, Started, canonical, full_text, parse_connect};
 pub use listen::{AcceptError, Accepted, ListenError, Listener};
+pub use norm::{Part, open_norm};
 pub use socks::{Progress, Socks, SocksError};
 pub use stream::Stream;
 pub use udp::Datagrams;
@@ -32,6 +34,7 @@ use socket2::SockAddr;
 
 use crate::base::Error;
 use crate::options::SocketType;
+use crate::sys::norm::norm;
 
 /// The part of an endpoint before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +95,7 @@ const SCHEMES: [(&str, Scheme, Support); 12] = [
     ("vsock", Scheme::Vsock, Support::Built),
     ("pgm", Scheme::Pgm, Support::Absent),
     ("epgm", Scheme::Epgm, Support::Absent),
-    ("norm", Scheme::Norm, Support::Absent),
+    ("norm", Scheme::Norm, Support::Built),
     ("vmci", Scheme::Vmci, Support::Built),
 ];
 
@@ -102,7 +105,11 @@ pub fn scheme_of(protocol: &str) -> Result<Scheme, Error> {
         .iter()
         .find(|(text, _, support)| *text == protocol && *support != Support::Absent)
         .map(|(_, scheme, _)| *scheme)
-        .filter(|scheme| *scheme != Scheme::Vmci || has_vmci())
+        .filter(|scheme| match scheme {
+            Scheme::Vmci => has_vmci(),
+            Scheme::Norm => norm().is_some(),
+            _ => true,
+        })
         .ok_or(Error::ProtoNotSupported)
 }
 
@@ -141,6 +148,11 @@ fn kernel_endpoint(scheme: Scheme, address: &SockAddr) -> String {
 }
 
 impl Scheme {
+    /// Whether it has groups that sockets send to or hear, rather than peers.
+    pub fn is_multicast(self) -> bool {
+        matches!(self, Scheme::Pgm | Scheme::Epgm | Scheme::Norm)
+    }
+
     /// The text of this scheme in an endpoint.
     pub fn text(self) -> &'static str {
         SCHEMES.iter().find(|(_, scheme, _)| *scheme == self).map_or("", |(text, _, _)| text)

@@ -15,6 +15,7 @@ pub mod handshake;
 pub mod heartbeat;
 pub mod mechanism;
 pub mod metadata;
+pub mod multicast;
 pub mod v1;
 pub mod zws;
 
