@@ -21,6 +21,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
@@ -104,6 +105,11 @@ impl Bench {
 
     /// Builds, runs and judges one program.
     fn trial(&self, program: &Program) -> Result<Completion, Failed> {
+        if program.multicast
+            && let Err(why) = multicast_possible()
+        {
+            return Ok(Completion::ignored_with(why));
+        }
         let (outcome, seconds, output) = match program.unbuildable {
             Some(why) => (Outcome::Skipped(why.to_owned()), 0.0, String::new()),
             None => self.run_listed(program),
@@ -138,7 +144,8 @@ impl Bench {
         support::check_loaded(&executable, &self.library_folder, &self.library)?;
         let _alone = program.fixed_ports.then(|| self.fixed_ports.lock());
         let scratch = Scratch::new(&program.name)?;
-        let mut command = Command::new(&executable);
+        let mut command =
+            if program.multicast { own_network(&executable) } else { Command::new(&executable) };
         command
             .current_dir(scratch.path())
             .env("TMPDIR", scratch.path())
@@ -191,6 +198,25 @@ impl Bench {
             table.len()
         );
     }
+}
+
+fn multicast_possible() -> Result<(), &'static str> {
+    if zmq::sys::norm::norm().is_none() {
+        return Err("libnorm is not installed");
+    }
+    match own_network("true").output() {
+        Ok(end) if end.status.success() => Ok(()),
+        _ => Err("a network of its own is not allowed here"),
+    }
+}
+
+/// Runs `program` in a network that has nothing but a loopback with multicast.
+fn own_network(program: impl AsRef<OsStr>) -> Command {
+    let script = "PATH=$PATH:/sbin:/usr/sbin; ip link set lo up multicast on && ip route add 224.0.0.0/4 dev lo \
+                  && exec \"$0\"";
+    let mut command = Command::new("unshare");
+    command.args(["-n", "sh", "-c", script]).arg(program);
+    command
 }
 
 fn list_file() -> PathBuf {

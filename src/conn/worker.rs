@@ -272,12 +272,8 @@ impl Thread {
         call: impl FnOnce(&mut Source, &mut Context<'_>) -> bool,
     ) {
         let Some(source) = self.sources.get_mut(&key) else { return };
-        let mut context = Context {
-            worker: &self.worker,
-            timers: &mut self.timers,
-            born: &mut self.born,
-            now,
-        };
+        let mut context =
+            Context { worker: &self.worker, timers: &mut self.timers, born: &mut self.born, now };
         if !call(source, &mut context) {
             self.sources.remove(&key);
             self.watched.remove(&key);

@@ -22,9 +22,13 @@ const FLAGS: &[&str] = &[
     "-DUNITY_EXCLUDE_FLOAT",
 ];
 
-/// What depends on the machine: a library that is loaded when needed.
-fn machine_flags() -> Option<&'static str> {
-    zmq::sys::gssapi().map(|_| "-DHAVE_LIBGSSAPI_KRB5")
+/// What depends on the machine: libraries that are loaded when needed.
+fn machine_flags() -> Vec<&'static str> {
+    let libraries = [
+        (zmq::sys::gssapi().is_some(), "-DHAVE_LIBGSSAPI_KRB5"),
+        (zmq::sys::norm::norm().is_some(), "-DZMQ_HAVE_NORM"),
+    ];
+    libraries.into_iter().filter(|(here, _)| *here).map(|(_, flag)| flag).collect()
 }
 
 /// Files that every program is linked with.

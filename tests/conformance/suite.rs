@@ -41,6 +41,8 @@ pub struct Program {
     pub unbuildable: Option<&'static str>,
     /// Two programs of this kind must not run at the same time.
     pub fixed_ports: bool,
+    /// It sends to multicast groups, which must not leave the machine: it runs in a network of its own.
+    pub multicast: bool,
 }
 
 impl Program {
@@ -82,6 +84,7 @@ pub fn programs(vendor: &Path) -> Result<Vec<Program>, String> {
                 .map_or(Program::DEFAULT_LIMIT, |(_, seconds)| Duration::from_secs(*seconds)),
             unbuildable: UNBUILDABLE.iter().find(|(not, _)| *not == name).map(|(_, why)| *why),
             fixed_ports,
+            multicast: text.contains("norm://"),
             name,
             source,
         });
