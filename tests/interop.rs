@@ -79,7 +79,7 @@ const CONVERSATIONS: &[Conversation] = &[
     },
     Conversation {
         name: "xpub_xsub",
-        first: r"socket xpub OPEN recv \x01A send A1+tail send B1 recv \x00A send A2 recv \x01B send B2 recv \x05data",
+        first: r"socket xpub OPEN recv \x01A send B1 send A1+tail recv \x00A send A2 recv \x01B send B2 recv \x05data",
         second: r"socket xsub OPEN send \x01A recv A1+tail send \x00A send \x01B recv B2 send \x05data",
     },
     Conversation {
