@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::Metadata;
 use crate::base::Error;
+use crate::sync::copy_small;
 
 /// The payload is in a `Block`.
 const BLOCK: u8 = 0x80;
@@ -149,7 +150,7 @@ impl Msg {
 
     /// Becomes a fresh part holding a copy of `bytes`: as [`Msg::copy_of`], but small ones are written
     /// where they stay. On an error the part is as it was.
-    #[inline]
+    #[inline(always)]
     pub fn assign(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if bytes.len() > Msg::INLINE_MAX {
             *self = Msg::block_of(bytes)?;
@@ -747,44 +748,4 @@ fn count_down(users: &AtomicU32) -> bool {
 
 fn is_last(users: &AtomicU32) -> bool {
     users.load(Ordering::Acquire) == 1
-}
-
-/// Copies `size` bytes without a call to `memcpy`, which costs more than the copy at this size:
-/// a few moves of fixed width that may overlap each other. May write up to eight bytes even if
-/// there are less to copy.
-///
-/// # Safety
-/// `from` is readable for `size` bytes, at most `Msg::INLINE_MAX`; `to` is writable for that and
-/// for eight bytes, and aligned to eight; they do not overlap.
-#[inline(always)]
-unsafe fn copy_small(from: *const u8, to: *mut u8, size: usize) {
-    let wide = |offset: usize| {
-        // SAFETY: used below with 16 bytes left at `offset`.
-        unsafe { ptr::copy_nonoverlapping(from.wrapping_add(offset), to.wrapping_add(offset), 16) }
-    };
-    // SAFETY: every read lies within the first `size` bytes, by the comparison around it, and
-    // every write within them or the first eight.
-    unsafe {
-        if size >= 16 {
-            wide(0);
-            if size > 32 {
-                wide(16);
-            }
-            wide(size - 16);
-        } else if size >= 8 {
-            let (first, last) = (from.cast::<u64>(), from.add(size - 8).cast::<u64>());
-            to.cast::<u64>().write(first.read_unaligned());
-            to.add(size - 8).cast::<u64>().write_unaligned(last.read_unaligned());
-        } else if size > 0 {
-            let word = if size >= 4 {
-                let (first, last) = (from.cast::<u32>(), from.add(size - 4).cast::<u32>());
-                let (first, last) = (first.read_unaligned().to_le(), last.read_unaligned().to_le());
-                u64::from(first) | u64::from(last) << (8 * (size - 4))
-            } else {
-                let byte = |offset: usize| u64::from(*from.add(offset)) << (8 * offset);
-                byte(0) | byte(size / 2) | byte(size - 1)
-            };
-            to.cast::<u64>().write(word.to_le());
-        }
-    }
 }

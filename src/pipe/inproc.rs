@@ -37,6 +37,15 @@ struct Latest {
     asleep: AtomicBool,
 }
 
+impl Latest {
+    #[inline(never)]
+    fn take(&self, msg: &mut Msg) -> bool {
+        let mut message = self.message.lock();
+        self.asleep.store(message.is_none(), Ordering::SeqCst);
+        message.take().map(|newest| *msg = newest).is_some()
+    }
+}
+
 impl Direction {
     fn new(conflate: bool) -> Arc<Direction> {
         Arc::new(Direction {
@@ -89,7 +98,7 @@ pub struct End {
     closed: bool,
 }
 
-/// Whether lingering paid lately.
+/// Whether giving the writer a moment paid lately.
 #[derive(Default)]
 struct Patience {
     credit: i8,
@@ -178,10 +187,10 @@ impl End {
         self.until_announce = step - self.read % step;
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn check_read(&mut self) -> bool {
         match &self.in_state.latest {
-            None => self.input.ready() || self.linger() || self.sleep(),
+            None => self.input.at_hand() || self.look(),
             Some(latest) => {
                 let message = latest.message.lock();
                 latest.asleep.store(message.is_none(), Ordering::SeqCst);
@@ -190,35 +199,36 @@ impl End {
         }
     }
 
-    /// A stream of messages has run dry: looks again for a moment before the writer is made to wake this
-    /// reader for every single message. Tried where it paid before.
+    /// All that was at hand is read. Amid a stream of messages this gives the writer a moment to get several
+    /// done, for a look takes the cache lines under its hands: one for every message would cost both most
+    /// of their time, and so would a wake-up for each. Tried where it paid before.
     #[cold]
-    fn linger(&mut self) -> bool {
+    #[inline(never)]
+    fn look(&mut self) -> bool {
         /// So many messages without a pause are a stream.
         const STREAM: u32 = 8;
-        const LOOKS: u32 = 16;
-        /// Between two looks, so that the writer gets several messages done.
-        const PAUSES: u32 = 8;
-        let streaming = std::mem::take(&mut self.streak) >= STREAM;
-        if !streaming || !self.patience.allows() {
-            return false;
+        const LOOKS: u32 = 8;
+        /// Before each; together less than half a microsecond.
+        const PAUSES: u32 = 16;
+        if self.streak < STREAM || !self.patience.allows() {
+            return self.input.ready() || self.sleep();
         }
         for _ in 0..LOOKS {
             (0..PAUSES).for_each(|_| std::hint::spin_loop());
             if self.input.ready() {
                 self.patience.learn(true);
-                self.streak = STREAM;
                 return true;
             }
         }
         self.patience.learn(false);
-        false
+        self.sleep()
     }
 
     /// Goes to sleep unless something came after all. Where a mark changed since the last announcement
     /// was planned, the writer may wait for one that would never come.
     #[cold]
     fn sleep(&mut self) -> bool {
+        self.streak = 0;
         let awaited = self.in_state.blocked.load(Ordering::Relaxed);
         if awaited || self.in_state.limit() != self.planned_limit {
             self.announce();
@@ -226,13 +236,10 @@ impl End {
         self.input.ready_or_sleep()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive(&mut self, msg: &mut Msg) -> bool {
         if let Some(latest) = &self.in_state.latest {
-            let mut message = latest.message.lock();
-            latest.asleep.store(message.is_none(), Ordering::SeqCst);
-            let taken = message.take();
-            return taken.map(|newest| *msg = newest).is_some();
+            return latest.take(msg);
         }
         let taken = self.take_next(msg) || (self.check_read() && self.take_next(msg));
         if !taken {
@@ -301,6 +308,13 @@ impl End {
         {
             return true;
         }
+        self.ask_for_room(limit)
+    }
+
+    /// Looks how far the reader is by now; where that is not far enough, leaves word that this end waits.
+    #[cold]
+    #[inline(never)]
+    fn ask_for_room(&mut self, limit: u64) -> bool {
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
         if self.written - self.known_progress < limit {
             return true;
@@ -315,8 +329,22 @@ impl End {
         room
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, msg: &mut Msg) -> bool {
+        if msg.more() || !self.stage.is_empty() || self.out_state.latest.is_some() {
+            return self.send_slowly(msg);
+        }
+        if !self.check_write() {
+            return false;
+        }
+        self.push(msg);
+        self.written += 1;
+        true
+    }
+
+    /// Parts of longer messages, and what replaces the message before it.
+    #[inline(never)]
+    fn send_slowly(&mut self, msg: &mut Msg) -> bool {
         if let Some(latest) = &self.out_state.latest {
             if self.closed || self.out_state.reader_gone.load(Ordering::Relaxed) {
                 return false;
@@ -324,15 +352,8 @@ impl End {
             *latest.message.lock() = Some(msg.take());
             return true;
         }
-        if self.stage.is_empty() {
-            if !self.check_write() {
-                return false;
-            }
-            if !msg.more() {
-                self.push(msg);
-                self.written += 1;
-                return true;
-            }
+        if self.stage.is_empty() && !self.check_write() {
+            return false;
         }
         let last = !msg.more();
         self.stage.push(msg.take());

@@ -230,7 +230,7 @@ impl Pipe {
     }
 
     /// As [`Pipe::read`], in place; false, with `msg` left alone, when there is nothing.
-    #[inline]
+    #[inline(always)]
     pub fn receive(&mut self, msg: &mut Msg) -> bool {
         if self.terminated {
             return false;
@@ -239,16 +239,20 @@ impl Pipe {
             End::Inproc(end) => {
                 end.receive(msg) || self.last_words.is_some() && self.receive_at_end(msg)
             }
-            End::Wire(end) => {
-                if !end.receive(msg) {
-                    return false;
-                }
-                if end.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
-                    msg.set_metadata(end.metadata.clone());
-                }
-                true
-            }
+            End::Wire(_) => self.receive_from_wire(msg),
         }
+    }
+
+    #[inline(never)]
+    fn receive_from_wire(&mut self, msg: &mut Msg) -> bool {
+        let End::Wire(end) = &mut self.end else { return false };
+        if !end.receive(msg) {
+            return false;
+        }
+        if end.metadata.is_some() && !self.mood.bare.load(Ordering::Relaxed) {
+            msg.set_metadata(end.metadata.clone());
+        }
+        true
     }
 
     /// The far side may have written and gone since the pipe was found empty.
@@ -288,21 +292,25 @@ impl Pipe {
     }
 
     /// As [`Pipe::write`], in place: a part that was taken is left empty.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, msg: &mut Msg) -> bool {
         if self.terminated {
             return false;
         }
         match &mut self.end {
             End::Inproc(end) => end.send(msg),
-            End::Wire(end) => {
-                let sent = end.send(msg, self.mood.hurried.load(Ordering::Relaxed));
-                if end.heavy {
-                    self.mood.heavy.store(true, Ordering::Relaxed);
-                }
-                sent
-            }
+            End::Wire(_) => self.send_to_wire(msg),
         }
+    }
+
+    #[inline(never)]
+    fn send_to_wire(&mut self, msg: &mut Msg) -> bool {
+        let End::Wire(end) = &mut self.end else { return false };
+        let sent = end.send(msg, self.mood.hurried.load(Ordering::Relaxed));
+        if end.heavy {
+            self.mood.heavy.store(true, Ordering::Relaxed);
+        }
+        sent
     }
 
     /// Appends a copy of a part, as [`Pipe::send`] does; the part stays as it is, for the other pipes.

@@ -20,7 +20,7 @@ const INDEX_BITS: u32 = 20;
 const GENERATION_BITS: u32 = 28;
 const KIND_BITS: u32 = 4;
 const TAG: usize = 0x5a5;
-const BLOCK: usize = 128;
+const BLOCK: usize = 256;
 const BLOCKS: usize = (1 << INDEX_BITS) / BLOCK;
 /// A freed slot rests until this many others were freed after it, so that generations last.
 const RESTING: usize = 256;

@@ -17,7 +17,7 @@ const WORD: usize = size_of::<u64>();
 #[cfg(not(loom))]
 const CHUNK: usize = 4096 - 64;
 #[cfg(loom)]
-const CHUNK: usize = 4 * WORD;
+const CHUNK: usize = 10 * WORD;
 /// So many drained chunks are kept for the writer.
 #[cfg(not(loom))]
 const SPARE: usize = 16;
@@ -27,7 +27,7 @@ const SPARE: usize = 1;
 /// Set in `published` by a reader that found nothing and will not look again by itself.
 const ASLEEP: u64 = 1;
 
-/// The first word of a record: the kind, and for small items length and tag.
+/// The first word of a record: its kind, for small items length and tag, and in the upper half its size.
 const WHOLE: u64 = 0;
 const SMALL: u64 = 1;
 /// No record: the next one is in the next chunk.
@@ -35,6 +35,7 @@ const ELSEWHERE: u64 = 2;
 const KIND: u64 = 3;
 const LENGTH_SHIFT: u32 = 8;
 const TAG_SHIFT: u32 = 16;
+const SIZE_SHIFT: u32 = 32;
 
 #[repr(C, align(64))]
 struct Chunk {
@@ -157,15 +158,10 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         unpublished: AtomicU64::new(0),
         items: PhantomData,
     });
-    let sender =
-        Sender { shared: shared.clone(), chunk: ptr::null_mut(), at: 0, pending: 0, turn: 0 };
-    (sender, Receiver { shared, chunk: ptr::null_mut(), at: 0, read: 0, known: 0, turn: 0 })
-}
-
-/// The size of the record of a small item.
-#[inline(always)]
-fn small_size(length: usize) -> usize {
-    WORD + length.next_multiple_of(WORD)
+    // At the end of no chunk, where the first one is fetched as any other.
+    let (chunk, at) = (ptr::null_mut(), CHUNK);
+    let sender = Sender { shared: shared.clone(), chunk, at, pending: 0, turn: 0 };
+    (sender, Receiver { shared, chunk, at, read: 0, known: 0, turn: 0 })
 }
 
 impl<T> Sender<T> {
@@ -180,30 +176,36 @@ impl<T> Sender<T> {
         // SAFETY: `reserve` gave room for this record, which only this writer touches until it is
         // published; the item's alignment is that of a word at most (asserted by `channel`).
         unsafe {
-            place.write(WHOLE);
+            place.write(WHOLE | (Self::WHOLE_SIZE as u64) << SIZE_SHIFT);
             place.add(1).cast::<T>().write(item);
         }
     }
 
     /// Appends the bytes of a small item, invisible until [`Sender::publish`]. Those beyond
     /// [`Sender::SMALL_MAX`] are cut off.
-    #[inline]
+    #[inline(always)]
     pub fn push_small(&mut self, tag: u8, bytes: &[u8]) {
         debug_assert!(bytes.len() <= Self::SMALL_MAX);
         let length = bytes.len().min(Self::SMALL_MAX);
-        let place = self.reserve(small_size(length));
-        let head = SMALL | (length as u64) << LENGTH_SHIFT | u64::from(tag) << TAG_SHIFT;
-        // SAFETY: as in `push`; the record has room for the bytes, which are whole words there.
+        let size = WORD + length.next_multiple_of(WORD);
+        let place = self.reserve(size);
+        let head = SMALL
+            | (length as u64) << LENGTH_SHIFT
+            | u64::from(tag) << TAG_SHIFT
+            | (size as u64) << SIZE_SHIFT;
+        // SAFETY: as in `push`; the record has room for the bytes, in whole words.
         unsafe {
             place.write(head);
-            copy_padded(bytes.as_ptr(), place.add(1).cast(), length);
+            if length > 0 {
+                copy_small(bytes.as_ptr(), place.add(1).cast(), length);
+            }
         }
     }
 
     /// The place of the next record of `size` bytes.
     #[inline(always)]
     fn reserve(&mut self, size: usize) -> *mut u64 {
-        if self.chunk.is_null() || self.at + size > CHUNK {
+        if self.at + size > CHUNK {
             self.grow();
         }
         self.fetch_ahead();
@@ -247,6 +249,7 @@ impl<T> Sender<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn grow(&mut self) {
         let fresh = self.take_spare().unwrap_or_else(Chunk::allocate);
         if self.chunk.is_null() {
@@ -278,70 +281,59 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Puts the next published item into `place`, a small one by `make` from its tag and its bytes; false,
-    /// with `place` left alone, when there is none.
-    #[inline]
+    /// Puts the next item into `place`, a small one by `make` from its tag and its bytes; false, with `place`
+    /// left alone, when the last look ([`Receiver::ready`]) saw no more.
+    #[inline(always)]
     pub fn pop_into(&mut self, place: &mut T, make: impl FnOnce(&mut T, u8, &[u8])) -> bool {
-        let Some((record, head)) = self.record() else { return false };
-        if head & KIND != SMALL {
-            self.pass(Sender::<T>::WHOLE_SIZE);
-            // SAFETY: a published record of this kind holds an item after its first word, and is passed once.
-            *place = unsafe { record.add(1).cast::<T>().read() };
-            return true;
+        if !self.at_hand() {
+            return false;
         }
-        let length = usize::from((head >> LENGTH_SHIFT) as u8);
-        self.pass(small_size(length));
-        // SAFETY: the record's first word says how many bytes follow it; its chunk lives until the reader
-        // leaves it, which happens in a later call at the earliest.
-        make(place, (head >> TAG_SHIFT) as u8, unsafe {
-            slice::from_raw_parts(record.add(1).cast(), length)
-        });
+        if self.at == CHUNK {
+            self.advance();
+        }
+        // SAFETY: a look saw more bytes published (acquire) than were read: the next record is here, or a
+        // word that says that it begins the next chunk. The chunk is live until the reader has left it.
+        let mut record = unsafe { Chunk::readable(self.chunk, self.at) };
+        // SAFETY: as above.
+        let mut head = unsafe { record.read() };
+        if head == ELSEWHERE {
+            self.advance();
+            // SAFETY: as above.
+            (record, head) = unsafe {
+                let record = Chunk::readable(self.chunk, self.at);
+                (record, record.read())
+            };
+        }
+        let size = head >> SIZE_SHIFT;
+        self.at += size as usize;
+        self.read += size;
+        if head & KIND == SMALL {
+            let length = usize::from((head >> LENGTH_SHIFT) as u8);
+            // SAFETY: the record's first word says how many bytes follow it; its chunk lives until the
+            // reader leaves it, which happens in a later call at the earliest.
+            let bytes = unsafe { slice::from_raw_parts(record.add(1).cast(), length) };
+            make(place, (head >> TAG_SHIFT) as u8, bytes);
+        } else {
+            // SAFETY: a published record of this kind holds an item after its first word, and was passed.
+            *place = unsafe { record.add(1).cast::<T>().read() };
+        }
         true
     }
 
-    #[inline(always)]
-    fn pass(&mut self, size: usize) {
-        self.at += size;
-        self.read += size as u64;
+    /// Whether the last look saw more than was taken since.
+    #[inline]
+    pub fn at_hand(&self) -> bool {
+        self.read != self.known
     }
 
-    /// The next published record and its first word.
-    #[inline(always)]
-    fn record(&mut self) -> Option<(*const u64, u64)> {
-        if !self.ready() {
-            return None;
-        }
-        if self.chunk.is_null() || self.at == CHUNK {
-            self.advance();
-        }
-        // SAFETY: `ready` saw more bytes published (acquire) than were read: the next record is here, or
-        // a word that says that it begins the next chunk. The chunk is live until the reader has left it.
-        unsafe {
-            let mut place = Chunk::readable(self.chunk, self.at);
-            let mut head = place.read();
-            if head == ELSEWHERE {
-                self.advance();
-                place = Chunk::readable(self.chunk, self.at);
-                head = place.read();
-            }
-            Some((place, head))
-        }
-    }
-
-    /// Whether an item is there. Does not go to sleep.
+    /// Whether an item is there: looks unless one is at hand. Does not go to sleep.
     #[inline]
     pub fn ready(&mut self) -> bool {
-        if self.read != self.known {
+        if self.at_hand() {
             return true;
         }
         self.known = self.shared.published.0.load(Ordering::Acquire) & !ASLEEP;
         self.read != self.known
-    }
-
-    /// How many bytes of records are known to wait.
-    #[inline]
-    pub fn backlog(&self) -> u64 {
-        self.known - self.read
     }
 
     /// As [`Receiver::ready`], but where nothing is there leaves word for the writer: its next publish
@@ -368,6 +360,7 @@ impl<T> Receiver<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn advance(&mut self) {
         if self.chunk.is_null() {
             self.chunk = self.shared.first.load(Ordering::Acquire);
@@ -399,6 +392,7 @@ impl<T> Receiver<T> {
 impl<T: Default> Receiver<T> {
     fn pop(&mut self) -> Option<T> {
         let mut place = T::default();
+        self.ready();
         self.pop_into(&mut place, |_, _, _| panic!("pushed whole")).then_some(place)
     }
 }
@@ -426,26 +420,25 @@ impl<T> Drop for Shared<T> {
         let mut left = published - read + self.unpublished.load(Ordering::Acquire);
         if chunk.is_null() {
             chunk = self.first.load(Ordering::Acquire);
+            at = 0;
         }
         while !chunk.is_null() {
             while at < CHUNK && left > 0 {
                 // SAFETY: the next `left` bytes of records from the reader's position on hold untaken items,
                 // each begun by its head; this chunk is live.
-                let size = unsafe {
+                let head = unsafe {
                     let place = Chunk::readable(chunk, at);
-                    match place.read() {
-                        ELSEWHERE => break,
-                        head if head & KIND == SMALL => {
-                            small_size(usize::from((head >> LENGTH_SHIFT) as u8))
-                        }
-                        _ => {
-                            drop(place.add(1).cast::<T>().read());
-                            Sender::<T>::WHOLE_SIZE
-                        }
+                    let head = place.read();
+                    if head == ELSEWHERE {
+                        break;
                     }
+                    if head & KIND == WHOLE {
+                        drop(place.add(1).cast::<T>().read());
+                    }
+                    head
                 };
-                at += size;
-                left -= size as u64;
+                at += (head >> SIZE_SHIFT) as usize;
+                left -= head >> SIZE_SHIFT;
             }
             at = 0;
             // SAFETY: chunks from the reader's position on are owned by this queue alone.
@@ -462,13 +455,14 @@ impl<T> Drop for Shared<T> {
     }
 }
 
-/// Copies a small item without a call, which would cost more than the copy.
+/// Copies `size` bytes without a call to `memcpy`, which costs more than the copy at this size: a few moves of
+/// fixed width that may overlap each other. May write up to eight bytes even if there are less to copy.
 ///
 /// # Safety
-/// `from` is readable for `size` bytes, at most [`Sender::SMALL_MAX`]; `to` is aligned to a word and writable
-/// for `size` bytes filled up to whole words; they do not overlap.
+/// `from` is readable for `size` bytes, at most 64; `to` is aligned to a word and writable for that and for eight
+/// bytes; they do not overlap.
 #[inline(always)]
-unsafe fn copy_padded(from: *const u8, to: *mut u8, size: usize) {
+pub unsafe fn copy_small(from: *const u8, to: *mut u8, size: usize) {
     let wide = |offset: usize| {
         // SAFETY: used below with 16 bytes left at `offset`.
         unsafe { ptr::copy_nonoverlapping(from.wrapping_add(offset), to.wrapping_add(offset), 16) }
@@ -511,6 +505,7 @@ mod tests {
 
     fn pop_boxed(rx: &mut Receiver<Box<usize>>) -> Option<usize> {
         let mut place = Box::new(0);
+        rx.ready();
         let popped = rx.pop_into(&mut place, |place, tag, bytes| {
             assert_eq!(tag, 7);
             let (number, rest) = bytes.split_first_chunk().expect("at least a number");
@@ -530,6 +525,7 @@ mod tests {
             }
             tx.push(vec![round]);
             tx.publish();
+            assert!(rx.ready());
             let mut got = Vec::new();
             for length in 0..=64 {
                 assert!(rx.pop_into(&mut got, |place, tag, bytes| {
@@ -639,23 +635,39 @@ mod loom_tests {
     use loom::sync::atomic::AtomicBool;
     use loom::thread;
 
+    /// The next item, a whole one or one of bytes.
+    fn pop(rx: &mut Receiver<[usize; 4]>) -> Option<usize> {
+        let mut place = [0; 4];
+        rx.ready();
+        rx.pop_into(&mut place, |place, tag, bytes| {
+            assert_eq!(bytes, [tag; 12]);
+            place[0] = tag.into();
+        })
+        .then_some(place[0])
+    }
+
+    /// Two whole items fill a chunk; with one of bytes between them a chunk ends before its last words.
     #[test]
     fn loom_items_arrive_in_order_across_chunks() {
         loom::model(|| {
             let (mut tx, mut rx) = channel();
             let writer = thread::spawn(move || {
                 for n in 0..3 {
-                    tx.push(n);
+                    if n == 1 {
+                        tx.push_small(1, &[1; 12]);
+                    } else {
+                        tx.push([n; 4]);
+                    }
                     tx.publish();
                 }
             });
             let mut next = 0;
-            while let Some(n) = rx.pop() {
+            while let Some(n) = pop(&mut rx) {
                 assert_eq!(n, next);
                 next += 1;
             }
             writer.join().unwrap();
-            while let Some(n) = rx.pop() {
+            while let Some(n) = pop(&mut rx) {
                 assert_eq!(n, next);
                 next += 1;
             }
