@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -43,6 +44,17 @@ size_t frame_length (const unsigned char *from, size_t have)
     return 9 + body;
 }
 
+int raw_source;
+
+/* Every loopback address has ports of its own to connect from. */
+static void come_from (int descriptor, int last)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK + (uint32_t) last)};
+    int yes = 1;
+    setsockopt (descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+    TRY (bind (descriptor, (struct sockaddr *) &address, sizeof address));
+}
+
 int raw_connect (int which, int nonblocking)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -55,6 +67,8 @@ int raw_connect (int which, int nonblocking)
     inet_pton (AF_INET, host, &address.sin_addr);
     address.sin_port = htons ((uint16_t) strtol (colon + 1, NULL, 10));
     setsockopt (descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (raw_source)
+        come_from (descriptor, raw_source);
     if (connect (descriptor, (struct sockaddr *) &address, sizeof address) < 0 && errno != EINPROGRESS)
         die ("connect: %s", strerror (errno));
     return descriptor;

@@ -10,6 +10,8 @@ size_t opening (unsigned char *to, const char *socket_type);
 /* How long the frame is that begins with these bytes; 0 when that cannot be told yet. */
 size_t frame_length (const unsigned char *from, size_t have);
 
+/* Where not 0, raw_connect comes from 127.0.0.1 plus this. */
+extern int raw_source;
 /* A connected descriptor, of the address that shared->endpoint[which] names. */
 int raw_connect (int which, int nonblocking);
 /* As above with the handshake done, on a blocking descriptor. */

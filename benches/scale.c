@@ -138,6 +138,7 @@ static void receive (struct peer *peers, long mine, int loop)
 
 static void party (long mine, int asks)
 {
+    raw_source = (int) (getpid () % 200) + 1;
     struct peer *peers = calloc ((size_t) mine, sizeof *peers);
     int loop = epoll_create1 (EPOLL_CLOEXEC);
     TRY (loop);
