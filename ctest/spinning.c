@@ -2,8 +2,10 @@
  * a thread gives way, which is counted here in place of the C library's sched_yield. */
 #include "check.h"
 #include <pthread.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -71,8 +73,11 @@ static int processors (void)
 
 TEST (by_itself_where_there_is_a_processor_to_spare)
 {
-    if (processors () > 1)
-        CHECK (looks_in_ping_pong (0) > FEW);
+    /* Where others keep all processors busy it may not pay for a while. */
+    int tries = 20;
+    while (processors () > 1 && looks_in_ping_pong (0) <= FEW && --tries > 0)
+        ;
+    CHECK (tries > 0);
 }
 
 TEST (never_where_it_is_turned_off)
@@ -94,7 +99,7 @@ TEST (never_on_one_processor)
         EQUAL (sched_setaffinity (0, sizeof one, &one), 0);
         CHECK (looks_in_ping_pong (0) <= FEW);
         CHECK (looks_in_ping_pong (500) <= FEW);
-        _exit (failures != 0);
+        _exit (failures != failures_before);
     }
     int status = 0;
     EQUAL (waitpid (child, &status, 0), child);
@@ -147,6 +152,34 @@ TEST (the_option_reads_as_it_was_set)
     GOOD (zmq_ctx_term (context));
 }
 
+/* How many of this process's listening descriptors have that time set. */
+static int listeners_polling_for (int microseconds)
+{
+    int found = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        int listening = 0, time = 0;
+        socklen_t size = sizeof (int);
+        getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
+        size = sizeof (int);
+        getsockopt (fd, SOL_SOCKET, SO_BUSY_POLL, &time, &size);
+        found += listening && time == microseconds;
+    }
+    return found;
+}
+
+/* The kernel lets only some processes do that. */
+TEST (the_kernel_is_told_as_well)
+{
+    int time = 37, probe = socket (AF_INET, SOCK_STREAM, 0);
+    int allowed = setsockopt (probe, SOL_SOCKET, SO_BUSY_POLL, &time, sizeof time) == 0;
+    void *context = zmq_ctx_new (), *socket = open_pair (context, time);
+    GOOD (zmq_bind (socket, "tcp://127.0.0.1:*"));
+    EQUAL (listeners_polling_for (time), allowed);
+    zmq_close (socket);
+    GOOD (zmq_ctx_term (context));
+    close (probe);
+}
+
 int main (void)
 {
     RUN (by_itself_where_there_is_a_processor_to_spare);
@@ -155,5 +188,6 @@ int main (void)
     RUN (hardly_where_it_does_not_pay);
     RUN (always_where_it_is_asked_for);
     RUN (the_option_reads_as_it_was_set);
+    RUN (the_kernel_is_told_as_well);
     return finished ();
 }
