@@ -271,7 +271,9 @@ impl Connection {
 
     /// The I/O thread's look; false when the guard is lifted. At its first look it writes at once.
     pub(super) fn guard(&self, first: bool) -> bool {
-        let mut queue = self.wire.send.lock();
+        // A sender that is in the middle of it may have lost its processor for milliseconds; this thread's other
+        // connections must not wait for that, and there is a next look.
+        let Some(mut queue) = self.wire.send.try_lock() else { return true };
         let flushed = std::mem::take(&mut queue.link.flushed);
         if queue.is_empty() {
             queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(1) };

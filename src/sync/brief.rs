@@ -37,6 +37,12 @@ impl<T> BriefLock<T> {
         BriefGuard(self)
     }
 
+    /// Takes the lock if nobody has it.
+    #[inline]
+    pub fn try_lock(&self) -> Option<BriefGuard<'_, T>> {
+        self.try_take().then(|| BriefGuard(self))
+    }
+
     #[inline]
     fn try_take(&self) -> bool {
         self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
