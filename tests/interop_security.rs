@@ -248,7 +248,8 @@ fn applications_learn_who_was_granted_what() {
 fn an_answer_that_is_none_ends_the_connection() {
     for (answer, event) in DEFECTS {
         let talks = with_handler(
-            "event no_detail=32 event disconnected",
+            // The genuine server closes without reading on: what the client said last may be lost with it.
+            "event no_detail=cut event disconnected",
             &format!("send {answer}"),
             &format!("event {event} event disconnected"),
         );
