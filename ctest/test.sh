@@ -32,10 +32,17 @@ main() {
     cargo --version
     [ -n "$nextest" ] && cargo nextest --version | head -n 1
     build
+    local before left
+    before=$(ls -A)
     for stage in "${stages[@]}"; do
         title "$stage"
         "stage_$stage"
     done
+    left=$(comm -13 <(sort <<<"$before") <(ls -A | sort) | tr '\n' ' ')
+    if [ -n "$left" ]; then
+        note tidiness "FAILED: left behind in $root: $left"
+        failed=1
+    fi
     title "summary"
     printf '%s\n' "${summary[@]}"
     [ $failed = 0 ] || fail "see above"
