@@ -7,6 +7,7 @@ mod faults {
     mod descriptors;
     mod ends;
     mod forks;
+    mod interfaces;
     mod threads;
     mod turnover;
 }
