@@ -76,6 +76,7 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
         CAPABILITIES.contains(&asked)
             || asked == c"gssapi" && sys::gssapi().is_some()
             || asked == c"vmci" && transport::has_vmci()
+            || asked == c"pgm" && sys::pgm::pgm().is_some()
             || asked == c"norm" && sys::norm::norm().is_some()
     }))
 }

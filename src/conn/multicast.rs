@@ -5,6 +5,7 @@
 //! on the way, and what the libraries that carry it want, is in `norm` and `pgm`.
 
 mod norm;
+mod pgm;
 
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
@@ -32,6 +33,8 @@ pub(super) struct Member {
     /// Parts of messages that came beyond the receive mark.
     surplus: VecDeque<Msg>,
     linger: Option<Linger>,
+    /// Everything is sent, and until then receivers may ask for it again.
+    repairs_until: Option<Instant>,
     /// When to look again next.
     due: Option<Instant>,
 }
@@ -51,6 +54,7 @@ struct Link {
 /// Who carries the traffic.
 enum Carrier {
     Norm(norm::Norm),
+    Pgm(pgm::Pgm),
 }
 
 /// A member that was not started yet: its pipe has to report to the socket first.
@@ -94,6 +98,9 @@ pub fn join(
     };
     let carrier = match scheme {
         Scheme::Norm => Carrier::Norm(norm::Norm::open(text, part, options)?),
+        Scheme::Pgm | Scheme::Epgm => {
+            Carrier::Pgm(pgm::Pgm::open(text, scheme == Scheme::Epgm, part, options)?)
+        }
         _ => return Err(Error::ProtoNotSupported),
     };
     let key = worker.next_key();
@@ -108,8 +115,14 @@ pub fn join(
     });
     link.wire.send.lock().link.open = true;
     worker.count(1);
-    let member =
-        Box::new(Member { link, carrier, surplus: VecDeque::new(), linger: None, due: None });
+    let member = Box::new(Member {
+        link,
+        carrier,
+        surplus: VecDeque::new(),
+        linger: None,
+        repairs_until: None,
+        due: None,
+    });
     Ok(Joining { place: EndpointRef { worker, key }, member })
 }
 
@@ -117,6 +130,7 @@ impl Carrier {
     fn source(&self) -> Arc<dyn Source> {
         match self {
             Carrier::Norm(norm) => norm.source(),
+            Carrier::Pgm(pgm) => pgm.source(),
         }
     }
 
@@ -125,6 +139,7 @@ impl Carrier {
     fn send(&mut self, segments: &mut VecDeque<Segment>) -> (usize, usize) {
         match self {
             Carrier::Norm(norm) => norm.send(segments),
+            Carrier::Pgm(pgm) => pgm.send(segments),
         }
     }
 
@@ -132,6 +147,7 @@ impl Carrier {
     fn is_done(&self) -> bool {
         match self {
             Carrier::Norm(norm) => norm.is_done(),
+            Carrier::Pgm(pgm) => pgm.is_done(),
         }
     }
 
@@ -139,13 +155,26 @@ impl Carrier {
     fn receive(&mut self, room: usize, out: &mut VecDeque<Msg>) -> usize {
         match self {
             Carrier::Norm(norm) => norm.receive(room, out),
+            Carrier::Pgm(pgm) => pgm.receive(room, out),
         }
+    }
+
+    /// How long to stay for those who miss something of what was sent last.
+    fn repair_time(&self) -> Duration {
+        /// Long enough for a receiver to wait whether others ask, to ask, and to be answered.
+        const REPAIRS: Duration = Duration::from_millis(250);
+        let sent = match self {
+            Carrier::Norm(norm) => norm.has_sent(),
+            Carrier::Pgm(pgm) => pgm.has_sent(),
+        };
+        if sent { REPAIRS } else { Duration::ZERO }
     }
 
     /// When there is something to do though no descriptor tells.
     fn due(&self) -> Option<Instant> {
         match self {
             Carrier::Norm(_) => None,
+            Carrier::Pgm(pgm) => pgm.due(),
         }
     }
 
@@ -153,6 +182,7 @@ impl Carrier {
     fn insists(&self) -> bool {
         match self {
             Carrier::Norm(_) => false,
+            Carrier::Pgm(_) => true,
         }
     }
 }
@@ -180,7 +210,14 @@ impl Member {
             return self.finish();
         }
         if self.linger.is_some() && self.link.wire.send.lock().is_done() && self.carrier.is_done() {
-            return self.finish();
+            let until = self.repairs_until.get_or_insert_with(|| {
+                let until = context.now + self.carrier.repair_time();
+                context.timers.schedule(until, self.link.key);
+                until
+            });
+            if *until <= context.now {
+                return self.finish();
+            }
         }
         let due = self.carrier.due();
         if let Some(when) = due

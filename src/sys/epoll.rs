@@ -1,6 +1,6 @@
 //! A set of descriptors that is a descriptor itself: readable while any member is.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::base::Error;
 
@@ -34,6 +34,12 @@ impl EpollSet {
         unsafe {
             libc::epoll_ctl(self.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut());
         }
+    }
+}
+
+impl AsFd for EpollSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

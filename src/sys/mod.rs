@@ -13,6 +13,7 @@ mod gssapi;
 mod large;
 mod library;
 pub mod norm;
+pub mod pgm;
 mod poll;
 mod process;
 mod receive;

@@ -9,6 +9,7 @@ mod dial;
 mod ipc;
 mod listen;
 mod norm;
+mod pgm;
 mod socks;
 mod stream;
 mod tcp;
@@ -25,6 +26,7 @@ mod tests;
 pub use dial::{Dial, Proxy, StartError, Started, canonical, full_text, parse_connect};
 pub use listen::{AcceptError, Accepted, ListenError, Listener};
 pub use norm::{Part, open_norm};
+pub use pgm::open_pgm;
 pub use socks::{Progress, Socks, SocksError};
 pub use stream::Stream;
 pub use udp::Datagrams;
@@ -35,6 +37,7 @@ use socket2::SockAddr;
 use crate::base::Error;
 use crate::options::SocketType;
 use crate::sys::norm::norm;
+use crate::sys::pgm::pgm;
 
 /// The part of an endpoint before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,47 +77,40 @@ pub enum Direction {
     Connect,
 }
 
-/// What this build makes of a scheme.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Support {
-    /// Works.
-    Built,
-    /// Answers like an unknown scheme.
-    Absent,
-}
-
-/// One row per scheme: its text and what this build makes of it.
-const SCHEMES: [(&str, Scheme, Support); 12] = [
-    ("tcp", Scheme::Tcp, Support::Built),
-    ("ipc", Scheme::Ipc, Support::Built),
-    ("inproc", Scheme::Inproc, Support::Built),
-    ("udp", Scheme::Udp, Support::Built),
-    ("tipc", Scheme::Tipc, Support::Built),
-    ("ws", Scheme::Ws, Support::Built),
-    ("wss", Scheme::Wss, Support::Built),
-    ("vsock", Scheme::Vsock, Support::Built),
-    ("pgm", Scheme::Pgm, Support::Absent),
-    ("epgm", Scheme::Epgm, Support::Absent),
-    ("norm", Scheme::Norm, Support::Built),
-    ("vmci", Scheme::Vmci, Support::Built),
+/// One row per scheme.
+const SCHEMES: [(&str, Scheme); 12] = [
+    ("tcp", Scheme::Tcp),
+    ("ipc", Scheme::Ipc),
+    ("inproc", Scheme::Inproc),
+    ("udp", Scheme::Udp),
+    ("tipc", Scheme::Tipc),
+    ("ws", Scheme::Ws),
+    ("wss", Scheme::Wss),
+    ("vsock", Scheme::Vsock),
+    ("pgm", Scheme::Pgm),
+    ("epgm", Scheme::Epgm),
+    ("norm", Scheme::Norm),
+    ("vmci", Scheme::Vmci),
 ];
 
-/// The scheme a protocol text names; case matters. Unknown and absent ones: EPROTONOSUPPORT.
+/// The scheme a protocol text names; case matters. EPROTONOSUPPORT for unknown ones and those for which the machine
+/// has no library or driver.
 pub fn scheme_of(protocol: &str) -> Result<Scheme, Error> {
     SCHEMES
         .iter()
-        .find(|(text, _, support)| *text == protocol && *support != Support::Absent)
-        .map(|(_, scheme, _)| *scheme)
+        .find(|(text, _)| *text == protocol)
+        .map(|(_, scheme)| *scheme)
         .filter(|scheme| match scheme {
             Scheme::Vmci => has_vmci(),
             Scheme::Norm => norm().is_some(),
+            Scheme::Pgm | Scheme::Epgm => pgm().is_some(),
             _ => true,
         })
         .ok_or(Error::ProtoNotSupported)
 }
 
-/// Whether a socket type may use a scheme in a direction (ENOCOMPATPROTO if not), and whether the
-/// scheme is built (EPROTONOSUPPORT if not). To be called for every bind and connect.
+/// Whether a socket type may use a scheme in a direction (ENOCOMPATPROTO if not). To be called for every
+/// bind and connect.
 pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> Result<(), Error> {
     let fits = match scheme {
         Scheme::Udp => matches!(
@@ -130,13 +126,7 @@ pub fn check(scheme: Scheme, socket_type: SocketType, direction: Direction) -> R
         ),
         _ => true,
     };
-    if !fits {
-        return Err(Error::NoCompatProto);
-    }
-    match scheme.support() {
-        Support::Built => Ok(()),
-        Support::Absent => Err(Error::ProtoNotSupported),
-    }
+    if fits { Ok(()) } else { Err(Error::NoCompatProto) }
 }
 
 /// The endpoint text of an address of tipc, vsock or vmci.
@@ -155,13 +145,6 @@ impl Scheme {
 
     /// The text of this scheme in an endpoint.
     pub fn text(self) -> &'static str {
-        SCHEMES.iter().find(|(_, scheme, _)| *scheme == self).map_or("", |(text, _, _)| text)
-    }
-
-    fn support(self) -> Support {
-        SCHEMES
-            .iter()
-            .find(|(_, scheme, _)| *scheme == self)
-            .map_or(Support::Absent, |(_, _, support)| *support)
+        SCHEMES.iter().find(|(_, scheme)| *scheme == self).map_or("", |(text, _)| text)
     }
 }

@@ -54,6 +54,11 @@ impl Peers {
         Peers::of("drafts", "genuine-drafts", library.canonicalize().ok(), true)
     }
 
+    /// Those that run `groups.c`, with the genuine library of [`Peers::new`].
+    pub fn groups() -> Result<Peers, String> {
+        Peers::of("groups", "genuine", genuine_library(), false)
+    }
+
     fn of(
         source: &str,
         links: &str,

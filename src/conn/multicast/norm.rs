@@ -32,6 +32,7 @@ pub(super) struct Norm {
     full: bool,
     /// The library has not sent all that was written.
     unsent: bool,
+    has_sent: bool,
     streams: HashMap<usize, Hearing>,
     /// Streams that may have something to read.
     ready: VecDeque<usize>,
@@ -69,6 +70,7 @@ impl Norm {
             amid_message: false,
             full: false,
             unsent: false,
+            has_sent: false,
             streams: HashMap::new(),
             ready: VecDeque::new(),
         })
@@ -80,6 +82,10 @@ impl Norm {
 
     pub(super) fn is_done(&self) -> bool {
         self.pending.is_empty() && !self.unsent
+    }
+
+    pub(super) fn has_sent(&self) -> bool {
+        self.has_sent
     }
 
     pub(super) fn send(&mut self, segments: &mut VecDeque<Segment>) -> (usize, usize) {
@@ -101,7 +107,7 @@ impl Norm {
             let taken = self.session.write(rest);
             self.full = taken < rest.len();
             self.written += taken;
-            (self.unsent, wrote) = (true, true);
+            (self.unsent, self.has_sent, wrote) = (true, true, true);
             if !self.full {
                 self.session.mark();
                 self.written = 0;
