@@ -352,6 +352,10 @@ typedef struct zmq_pollitem_t
 /**
  * The errno of the calling thread.
  *
+ * Returns a code of the system or of the library (ZMQ_HAUSNUMERO and above).
+ *
+ * Cannot fail.
+ *
  * Man page: zmq_errno.
  */
 ZMQ_EXPORT int zmq_errno(void);
@@ -361,12 +365,17 @@ ZMQ_EXPORT int zmq_errno(void);
  *
  * Returns a text that is never to be freed; for codes of the system it may change with the next
  * call.
+ *
+ * Cannot fail.
+ *
  * Man page: zmq_strerror.
  */
 ZMQ_EXPORT const char *zmq_strerror(int errnum);
 
 /**
  * The version of the library.
+ *
+ * Cannot fail.
  *
  * Man page: zmq_version.
  *
@@ -379,6 +388,9 @@ ZMQ_EXPORT void zmq_version(int *major, int *minor, int *patch);
  * Was the library built with a capability, such as "ipc" or "curve"? Names are case-sensitive.
  *
  * Returns 1 or 0; 0 also for NULL.
+ *
+ * Cannot fail.
+ *
  * Man page: zmq_has.
  *
  * # Safety
@@ -389,7 +401,10 @@ ZMQ_EXPORT int zmq_has(const char *capability);
 /**
  * Writes bytes as Z85 text: five characters for four bytes, and a NUL.
  *
- * Returns `dest`, or NULL: EINVAL when the size is not a multiple of 4, or for NULL.
+ * Returns `dest`, or NULL.
+ *
+ * Errors: EINVAL when the size is not a multiple of 4, or for NULL.
+ *
  * Man page: zmq_z85_encode.
  *
  * # Safety `data` is NULL or points to `size` readable bytes; `dest` is NULL or has room for size
@@ -400,8 +415,11 @@ ZMQ_EXPORT char *zmq_z85_encode(char *dest, const uint8_t *data, size_t size);
 /**
  * Reads Z85 text: four bytes for five characters.
  *
- * Returns `dest`, or NULL with nothing written: EINVAL when the length is not a multiple of 5 or
- * is 0, when the text is no Z85, or for NULL.
+ * Returns `dest`, or NULL with nothing written.
+ *
+ * Errors: EINVAL when the length is not a multiple of 5 or is 0, when the text is no Z85, or for
+ * NULL.
+ *
  * Man page: zmq_z85_decode.
  *
  * # Safety `string` is NULL or a NUL-terminated string; `dest` is NULL or has room for four bytes
@@ -412,7 +430,10 @@ ZMQ_EXPORT uint8_t *zmq_z85_decode(uint8_t *dest, const char *string);
 /**
  * Makes a CURVE key pair, as two Z85 texts of 40 characters and a NUL.
  *
- * Returns 0, or -1: EINVAL for NULL, or what the system says when it has no random bytes.
+ * Returns 0, or -1.
+ *
+ * Errors: EINVAL for NULL, or what the system says when it has no random bytes.
+ *
  * Man page: zmq_curve_keypair.
  *
  * # Safety
@@ -423,8 +444,10 @@ ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
 /**
  * Derives the public key of a CURVE secret key, both as Z85 texts of 40 characters and a NUL.
  *
- * Returns 0, or -1 with nothing written: EINVAL when the secret key is no Z85 text of 40
- * characters, or for NULL.
+ * Returns 0, or -1 with nothing written.
+ *
+ * Errors: EINVAL when the secret key is no Z85 text of 40 characters, or for NULL.
+ *
  * Man page: zmq_curve_public.
  *
  * # Safety `z85_public_key` is NULL or has room for 41 characters; `z85_secret_key` is NULL or a
@@ -435,7 +458,10 @@ ZMQ_EXPORT int zmq_curve_public(char *z85_public_key, const char *z85_secret_key
 /**
  * Creates a context. No thread is started before the first socket.
  *
- * Returns the context, or NULL: EMFILE when no more contexts can exist, ENOMEM.
+ * Returns the context, or NULL.
+ *
+ * Errors: EMFILE when no more contexts can exist, ENOMEM when memory is exhausted.
+ *
  * Man page: zmq_ctx_new.
  */
 ZMQ_EXPORT void *zmq_ctx_new(void);
@@ -444,8 +470,10 @@ ZMQ_EXPORT void *zmq_ctx_new(void);
  * Ends a context: its sockets answer ETERM from now on, and the call waits until all of them are
  * closed and their lingering messages are delivered or given up. Afterwards the handle is invalid.
  *
- * Returns 0, or -1: EFAULT when it is no context, EINTR when a signal came while waiting (call
- * again).
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no context, EINTR when a signal came while waiting (call again).
+ *
  * Man page: zmq_ctx_term.
  *
  * # Safety
@@ -457,7 +485,10 @@ ZMQ_EXPORT int zmq_ctx_term(void *context);
  * Makes every call on the context's sockets fail with ETERM, except zmq_close, and wakes those
  * that wait. Does not wait itself; calling it again changes nothing. New sockets are refused.
  *
- * Returns 0, or -1: EFAULT when it is no context.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no context.
+ *
  * Man page: zmq_ctx_shutdown.
  *
  * # Safety
@@ -468,8 +499,10 @@ ZMQ_EXPORT int zmq_ctx_shutdown(void *context);
 /**
  * Sets an option of the context (ZMQ_IO_THREADS and those after it).
  *
- * Returns 0, or -1: EFAULT when it is no context, EINVAL for an unknown option or a value out of
- * range.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no context, EINVAL for an unknown option or a value out of range.
+ *
  * Man page: zmq_ctx_set.
  *
  * # Safety
@@ -480,8 +513,11 @@ ZMQ_EXPORT int zmq_ctx_set(void *context, int option, int optval);
 /**
  * The value of an option of the context.
  *
- * Returns the value, or -1: EFAULT when it is no context, EINVAL for an unknown option. Some
- * options are -1 by default, which cannot be told from an error by the value alone.
+ * Returns the value, or -1. Some options are -1 by default, which cannot be told from an error by
+ * the value alone.
+ *
+ * Errors: EFAULT when it is no context, EINVAL for an unknown option.
+ *
  * Man page: zmq_ctx_get.
  *
  * # Safety
@@ -492,13 +528,18 @@ ZMQ_EXPORT int zmq_ctx_get(void *context, int option);
 /**
  * Creates a context with that many I/O threads: zmq_ctx_new and zmq_ctx_set in one. Deprecated.
  *
- * Returns the context, or NULL: EINVAL for a negative number, otherwise as zmq_ctx_new.
+ * Returns the context, or NULL.
+ *
+ * Errors: EINVAL for a negative number, otherwise as zmq_ctx_new.
+ *
  * Man page: zmq_init.
  */
 ZMQ_EXPORT void *zmq_init(int io_threads);
 
 /**
  * The same as zmq_ctx_term. Deprecated.
+ *
+ * Errors: as zmq_ctx_term.
  *
  * Man page: zmq_term.
  *
@@ -510,6 +551,8 @@ ZMQ_EXPORT int zmq_term(void *context);
 /**
  * The same as zmq_ctx_term. Deprecated.
  *
+ * Errors: as zmq_ctx_term.
+ *
  * Man page: zmq_ctx_destroy.
  *
  * # Safety
@@ -520,7 +563,10 @@ ZMQ_EXPORT int zmq_ctx_destroy(void *context);
 /**
  * Makes an empty message. The memory must not hold an open message: that one would leak.
  *
- * Returns 0, or -1: EFAULT for NULL.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT for NULL.
+ *
  * Man page: zmq_msg_init.
  *
  * # Safety
@@ -532,7 +578,10 @@ ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
  * Makes a message of `size` bytes, to be filled through zmq_msg_data. Small messages are kept in
  * the zmq_msg_t itself.
  *
- * Returns 0, or -1 (the message is not valid then): ENOMEM, EFAULT for NULL.
+ * Returns 0, or -1 (the message is not valid then).
+ *
+ * Errors: ENOMEM when memory is exhausted, EFAULT for NULL.
+ *
  * Man page: zmq_msg_init_size.
  *
  * # Safety
@@ -545,8 +594,11 @@ ZMQ_EXPORT int zmq_msg_init_size(zmq_msg_t *msg, size_t size);
  * longer, which may be before the message was sent and may be on another thread, it calls
  * `ffn(data, hint)` exactly once. Without `ffn` the memory must stay as it is for ever.
  *
- * Returns 0, or -1 (the message is not valid then, `ffn` is not called): ENOMEM, EFAULT for NULL
- * data with a size and for a NULL message.
+ * Returns 0, or -1 (the message is not valid then, `ffn` is not called).
+ *
+ * Errors: ENOMEM when memory is exhausted, EFAULT for NULL data with a size and for a NULL
+ * message.
+ *
  * Man page: zmq_msg_init_data.
  *
  * # Safety `msg` is NULL or points to a writable zmq_msg_t that nobody else uses meanwhile. `data`
@@ -561,8 +613,14 @@ ZMQ_EXPORT int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_fr
  * not wait.
  *
  * Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
- * unchanged: ENOTSOCK, EFAULT when it is no valid message, ETERM, EAGAIN, EINTR, EFSM, ENOTSUP,
- * EHOSTUNREACH, EINVAL.
+ * unchanged.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
+ * when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
+ * the time is over, EINTR when a signal came while waiting, EFSM when it is not the turn of this
+ * call (REQ, REP), ENOTSUP when sockets of this type cannot do it, EHOSTUNREACH when the peer that
+ * is named cannot be reached, EINVAL for an argument out of range.
+ *
  * Man page: zmq_msg_send.
  *
  * # Safety
@@ -574,7 +632,13 @@ ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
  * Receives a message into an initialised one, whose old contents are released.
  *
  * Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
- * unchanged: ENOTSOCK, EFAULT when it is no valid message, ETERM, EAGAIN, EINTR, EFSM, ENOTSUP.
+ * unchanged.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
+ * when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
+ * the time is over, EINTR when a signal came while waiting, EFSM when it is not the turn of this
+ * call (REQ, REP), ENOTSUP when sockets of this type cannot do it.
+ *
  * Man page: zmq_msg_recv.
  *
  * # Safety
@@ -584,6 +648,8 @@ ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *s, int flags);
 
 /**
  * The same as zmq_msg_send, with the arguments in another order. Deprecated.
+ *
+ * Errors: as zmq_msg_send.
  *
  * Man page: zmq_sendmsg.
  *
@@ -595,6 +661,8 @@ ZMQ_EXPORT int zmq_sendmsg(void *s, zmq_msg_t *msg, int flags);
 /**
  * The same as zmq_msg_recv, with the arguments in another order. Deprecated.
  *
+ * Errors: as zmq_msg_recv.
+ *
  * Man page: zmq_recvmsg.
  *
  * # Safety
@@ -605,7 +673,10 @@ ZMQ_EXPORT int zmq_recvmsg(void *s, zmq_msg_t *msg, int flags);
 /**
  * Releases a message. The memory may then be initialised again.
  *
- * Returns 0, or -1: EFAULT when it is no valid message (NULL, closed before).
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no valid message (NULL, closed before).
+ *
  * Man page: zmq_msg_close.
  *
  * # Safety
@@ -616,7 +687,10 @@ ZMQ_EXPORT int zmq_msg_close(zmq_msg_t *msg);
 /**
  * Moves the contents of `src` to `dest`: what `dest` held is released, `src` is empty afterwards.
  *
- * Returns 0, or -1: EFAULT when either is no valid message.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when either is no valid message.
+ *
  * Man page: zmq_msg_move.
  *
  * # Safety
@@ -628,7 +702,10 @@ ZMQ_EXPORT int zmq_msg_move(zmq_msg_t *dest, zmq_msg_t *src);
  * Makes `dest` a second message with the contents of `src`; what `dest` held is released. Large
  * contents are shared by both and must not be changed afterwards, small ones are copied.
  *
- * Returns 0, or -1: EFAULT when either is no valid message, ENOMEM.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when either is no valid message, ENOMEM when memory is exhausted.
+ *
  * Man page: zmq_msg_copy.
  *
  * # Safety
@@ -639,7 +716,10 @@ ZMQ_EXPORT int zmq_msg_copy(zmq_msg_t *dest, zmq_msg_t *src);
 /**
  * Where the bytes of a message are; valid until the message is changed or moved.
  *
- * Returns the address, or NULL: EFAULT when it is no valid message.
+ * Returns the address, or NULL.
+ *
+ * Errors: EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_data.
  *
  * # Safety `msg` is NULL or points to a zmq_msg_t that nobody else uses meanwhile. The bytes of a
@@ -651,7 +731,10 @@ ZMQ_EXPORT void *zmq_msg_data(zmq_msg_t *msg);
 /**
  * The size of a message in bytes.
  *
- * Returns the size, or 0: EFAULT when it is no valid message.
+ * Returns the size, or 0.
+ *
+ * Errors: EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_size.
  *
  * # Safety
@@ -662,7 +745,10 @@ ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 /**
  * Do more parts of the same multi-part message follow this one?
  *
- * Returns 1 or 0; 0 with EFAULT when it is no valid message.
+ * Returns 1 or 0.
+ *
+ * Errors: 0 with EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_more.
  *
  * # Safety
@@ -674,8 +760,11 @@ ZMQ_EXPORT int zmq_msg_more(const zmq_msg_t *msg);
  * A property of a message: ZMQ_MORE, ZMQ_SRCFD (the descriptor of the connection it came by) or
  * ZMQ_SHARED (its bytes may be in use by other messages).
  *
- * Returns the value, or -1: EINVAL for any other property, and for ZMQ_SRCFD when there is no
- * connection; EFAULT when it is no valid message.
+ * Returns the value, or -1.
+ *
+ * Errors: EINVAL for any other property, and for ZMQ_SRCFD when there is no connection; EFAULT
+ * when it is no valid message.
+ *
  * Man page: zmq_msg_get.
  *
  * # Safety
@@ -686,7 +775,10 @@ ZMQ_EXPORT int zmq_msg_get(const zmq_msg_t *msg, int property);
 /**
  * Sets a property of a message. No property can be set today.
  *
- * Returns -1: EINVAL, or EFAULT when it is no valid message.
+ * Returns -1.
+ *
+ * Errors: EINVAL always, EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_set.
  *
  * # Safety
@@ -698,8 +790,10 @@ ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
  * A named property of the connection that a message came by, such as "Peer-Address" or
  * "Socket-Type". Names are case-sensitive. Messages that came over inproc have none.
  *
- * Returns a text that lives as long as the message, or NULL: EINVAL when there is no such property
- * or no name, EFAULT when it is no valid message.
+ * Returns a text that lives as long as the message, or NULL.
+ *
+ * Errors: EINVAL when there is no such property or no name, EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_gets.
  *
  * # Safety `msg` is NULL or points to a zmq_msg_t that nobody changes meanwhile; `property` is
@@ -710,8 +804,11 @@ ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 /**
  * Creates a socket of one of the types ZMQ_PAIR and following.
  *
- * Returns the socket, or NULL: EFAULT when it is no context, ETERM after zmq_ctx_shutdown, EMFILE
- * when ZMQ_MAX_SOCKETS are open, EINVAL for an unknown type.
+ * Returns the socket, or NULL.
+ *
+ * Errors: EFAULT when it is no context, ETERM after zmq_ctx_shutdown, EMFILE when ZMQ_MAX_SOCKETS
+ * are open, EINVAL for an unknown type.
+ *
  * Man page: zmq_socket.
  *
  * # Safety
@@ -723,7 +820,10 @@ ZMQ_EXPORT void *zmq_socket(void *context, int type);
  * Closes a socket. Returns at once; messages not yet sent are tried for ZMQ_LINGER milliseconds
  * more. The handle is invalid from now on.
  *
- * Returns 0, or -1: ENOTSOCK.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket.
+ *
  * Man page: zmq_close.
  *
  * # Safety
@@ -735,8 +835,14 @@ ZMQ_EXPORT int zmq_close(void *s);
  * Accepts connections on an endpoint such as "tcp://127.0.0.1:5555", "ipc://name" or
  * "inproc://name".
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
- * ENOCOMPATPROTO, EADDRINUSE, EADDRNOTAVAIL, ENODEV, EMTHREAD.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT when the transport is
+ * unknown or absent here, ENOCOMPATPROTO when the transport does not carry this socket type,
+ * EADDRINUSE when the address is taken, EADDRNOTAVAIL when the address is not of this machine,
+ * ENODEV when there is no such host or interface, EMTHREAD when there is no I/O thread.
+ *
  * Man page: zmq_bind.
  *
  * # Safety
@@ -748,8 +854,13 @@ ZMQ_EXPORT int zmq_bind(void *s, const char *addr);
  * Connects to an endpoint. The connection is made, and made again when it is lost, in the
  * background.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
- * ENOCOMPATPROTO, EMTHREAD.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT when the transport is
+ * unknown or absent here, ENOCOMPATPROTO when the transport does not carry this socket type,
+ * EMTHREAD when there is no I/O thread.
+ *
  * Man page: zmq_connect.
  *
  * # Safety
@@ -761,8 +872,11 @@ ZMQ_EXPORT int zmq_connect(void *s, const char *addr);
  * Stops accepting connections on an endpoint, named as ZMQ_LAST_ENDPOINT told it, and ends those
  * accepted.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
- * not bound.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a malformed endpoint or NULL, ENOENT when it is not bound.
+ *
  * Man page: zmq_unbind.
  *
  * # Safety
@@ -774,8 +888,11 @@ ZMQ_EXPORT int zmq_unbind(void *s, const char *addr);
  * Ends the connections made by zmq_connect to an endpoint; messages not yet sent are tried for
  * ZMQ_LINGER milliseconds more.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
- * not connected.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a malformed endpoint or NULL, ENOENT when it is not connected.
+ *
  * Man page: zmq_disconnect.
  *
  * # Safety
@@ -787,8 +904,11 @@ ZMQ_EXPORT int zmq_disconnect(void *s, const char *addr);
  * Sends a copy of `len` bytes as one part. ZMQ_SNDMORE in `flags` says that more parts follow,
  * ZMQ_DONTWAIT that the call must not wait.
  *
- * Returns `len` (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT for NULL with a length, ENOMEM,
- * and as zmq_msg_send.
+ * Returns `len` (INT_MAX for larger ones), or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EFAULT for NULL with a length, ENOMEM, and
+ * as zmq_msg_send.
+ *
  * Man page: zmq_send.
  *
  * # Safety
@@ -799,7 +919,10 @@ ZMQ_EXPORT int zmq_send(void *s, const void *buf, size_t len, int flags);
 /**
  * Sends `len` bytes as one part, without a copy: they must stay as they are for ever.
  *
- * Returns and fails as zmq_send.
+ * Returns the size of the part in bytes, or -1.
+ *
+ * Errors: as zmq_send.
+ *
  * Man page: zmq_send_const.
  *
  * # Safety `buf` is NULL or points to `len` bytes that stay readable and unchanged for ever; `s`
@@ -810,8 +933,11 @@ ZMQ_EXPORT int zmq_send_const(void *s, const void *buf, size_t len, int flags);
 /**
  * Receives one part and copies what fits to `buf`; the rest of the part is lost.
  *
- * Returns the full size of the part in bytes (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT
- * when `buf` is NULL while something was to be copied, and as zmq_msg_recv.
+ * Returns the full size of the part in bytes (INT_MAX for larger ones), or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EFAULT when `buf` is NULL while something
+ * was to be copied, and as zmq_msg_recv.
+ *
  * Man page: zmq_recv.
  *
  * # Safety
@@ -823,8 +949,11 @@ ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
  * Sets a socket option. The size must be that of the option's type; NULL without a size unsets the
  * few options that can be unset.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for an unknown option, or a size or value that does
- * not fit.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for an unknown option, or a size or value that does not fit.
+ *
  * Man page: zmq_setsockopt.
  *
  * # Safety
@@ -837,8 +966,11 @@ ZMQ_EXPORT int zmq_setsockopt(void *s, int option, const void *optval, size_t op
  * much room there is. Numbers need room of exactly their size, with few exceptions; texts count
  * their final NUL.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EFAULT for NULL, EINVAL for an unknown option or a size that
- * does not fit.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EFAULT for NULL, EINVAL for an unknown option or a size that does not fit.
+ *
  * Man page: zmq_getsockopt.
  *
  * # Safety `optvallen` is NULL or may be read and written; `optval` is NULL or points to
@@ -851,8 +983,12 @@ ZMQ_EXPORT int zmq_getsockopt(void *s, int option, void *optval, size_t *optvall
  * socket that the library binds to the inproc endpoint `addr`. A second call replaces the first;
  * NULL ends the monitor.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or unknown events,
- * EPROTONOSUPPORT when it is not inproc, EADDRINUSE, EMFILE.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a malformed endpoint or unknown events, EPROTONOSUPPORT when it is not
+ * inproc, EADDRINUSE when the address is taken, EMFILE when no more can exist.
+ *
  * Man page: zmq_socket_monitor.
  *
  * # Safety
@@ -864,8 +1000,12 @@ ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
  * Waits until an item is ready, or `timeout` milliseconds have passed (negative: for ever), and
  * writes the `revents` of every item. Without items it only waits.
  *
- * Returns how many items are ready, or -1 with the items unchanged: EINVAL for a negative number
- * of items, EFAULT for NULL items, ENOTSOCK, ETERM, EINTR, ENOMEM.
+ * Returns how many items are ready, or -1 with the items unchanged.
+ *
+ * Errors: EINVAL for a negative number of items, EFAULT for NULL items, ENOTSOCK when the handle
+ * is no open socket, ETERM when the context was shut down or terminated, EINTR when a signal came
+ * while waiting, ENOMEM when memory is exhausted.
+ *
  * Man page: zmq_poll.
  *
  * # Safety `items` is NULL or points to `nitems` elements that may be written and that nobody else
@@ -877,7 +1017,11 @@ ZMQ_EXPORT int zmq_poll(zmq_pollitem_t *items, int nitems, long timeout);
  * Moves messages between two sockets in both directions, with a copy of each part to `capture`
  * unless that is NULL, until the context ends.
  *
- * Returns -1: ETERM, EINTR, EFAULT when a socket is NULL, ENOTSOCK.
+ * Returns -1.
+ *
+ * Errors: ETERM when a context was shut down or terminated, EINTR when a signal came, EFAULT when
+ * a socket is NULL, ENOTSOCK when one is no open socket.
+ *
  * Man page: zmq_proxy.
  *
  * # Safety
@@ -889,7 +1033,10 @@ ZMQ_EXPORT int zmq_proxy(void *frontend, void *backend, void *capture);
  * As zmq_proxy, and obeys PAUSE, RESUME, STATISTICS and TERMINATE, received by the socket
  * `control` unless that is NULL.
  *
- * Returns 0 after TERMINATE, otherwise -1 as zmq_proxy.
+ * Returns 0 after TERMINATE, otherwise -1.
+ *
+ * Errors: as zmq_proxy.
+ *
  * Man page: zmq_proxy_steerable.
  *
  * # Safety
@@ -899,6 +1046,8 @@ ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture,
 
 /**
  * The same as zmq_proxy without a capture socket; the type is ignored. Deprecated.
+ *
+ * Errors: as zmq_proxy.
  *
  * Man page: zmq_device.
  *
@@ -911,9 +1060,11 @@ ZMQ_EXPORT int zmq_device(int type, void *frontend, void *backend);
  * Sends each element as one part. All but the last are sent with `flags` as they are, so without
  * ZMQ_SNDMORE each is a message of its own; the last is sent without ZMQ_SNDMORE.
  *
- * Returns the size of the last part, or -1: ENOTSOCK, EINVAL for NULL or no elements, EFAULT for
- * an element that is NULL with a length, and as zmq_msg_send. Parts before the one that failed
- * have been sent.
+ * Returns the size of the last part, or -1. Parts before the one that failed have been sent.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EINVAL for NULL or no elements, EFAULT for
+ * an element that is NULL with a length, and as zmq_msg_send.
+ *
  * Man page: zmq_sendiov.
  *
  * # Safety `iov` is NULL or points to `count` elements, each NULL or pointing to as many readable
@@ -925,9 +1076,12 @@ ZMQ_EXPORT int zmq_sendiov(void *s, struct iovec *iov, size_t count, int flags);
  * Receives the parts of one message into memory of malloc, one element each, up to `*count` of
  * them. The caller frees each `iov_base`.
  *
- * Returns the number of parts, which is also in `*count`, or -1: ENOTSOCK, EINVAL for NULL or no
- * elements, ENOMEM, and as zmq_msg_recv. After a failure no element holds memory and `*count` is
- * 0.
+ * Returns the number of parts, which is also in `*count`, or -1. After a failure no element holds
+ * memory and `*count` is 0.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EINVAL for NULL or no elements, ENOMEM when
+ * memory is exhausted, and as zmq_msg_recv.
+ *
  * Man page: zmq_recviov.
  *
  * # Safety `count` is NULL or may be read and written; `iov` is NULL or points to `*count`
@@ -938,7 +1092,10 @@ ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags)
 /**
  * Creates an object that holds timers.
  *
- * Returns the object, or NULL: ENOMEM, EMFILE when no more can exist.
+ * Returns the object, or NULL.
+ *
+ * Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+ *
  * Man page: zmq_timers.
  */
 ZMQ_EXPORT void *zmq_timers_new(void);
@@ -946,7 +1103,10 @@ ZMQ_EXPORT void *zmq_timers_new(void);
 /**
  * Ends the object in `*timers_p` with its timers, and leaves NULL there.
  *
- * Returns 0, or -1: EFAULT when there is none.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is none.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -958,7 +1118,10 @@ ZMQ_EXPORT int zmq_timers_destroy(void **timers_p);
  * Adds a timer that calls `handler(id, arg)` every `interval` milliseconds, from
  * zmq_timers_execute.
  *
- * Returns the timer's id, or -1: EFAULT when there is no such object or no handler.
+ * Returns the timer's id, or -1.
+ *
+ * Errors: EFAULT when there is no such object or no handler.
+ *
  * Man page: zmq_timers.
  *
  * # Safety `handler` may be called with `arg` from any thread that calls zmq_timers_execute, until
@@ -969,8 +1132,11 @@ ZMQ_EXPORT int zmq_timers_add(void *timers, size_t interval, zmq_timer_fn *handl
 /**
  * Ends a timer.
  *
- * Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer or one
- * cancelled before.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such object, EINVAL for an unknown timer or one cancelled
+ * before.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -981,7 +1147,10 @@ ZMQ_EXPORT int zmq_timers_cancel(void *timers, int timer_id);
 /**
  * Changes a timer's interval (milliseconds) and starts it anew.
  *
- * Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such object, EINVAL for an unknown timer.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -992,7 +1161,10 @@ ZMQ_EXPORT int zmq_timers_set_interval(void *timers, int timer_id, size_t interv
 /**
  * Starts a timer's interval anew.
  *
- * Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such object, EINVAL for an unknown timer.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -1003,8 +1175,10 @@ ZMQ_EXPORT int zmq_timers_reset(void *timers, int timer_id);
 /**
  * How long to wait until the next timer is due.
  *
- * Returns milliseconds, 0 when one is due, -1 when there are no timers; -1 with EFAULT when there
- * is no such object.
+ * Returns milliseconds, 0 when one is due, -1 when there are no timers.
+ *
+ * Errors: -1 with EFAULT when there is no such object.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -1016,7 +1190,10 @@ ZMQ_EXPORT long zmq_timers_timeout(void *timers);
  * Calls the handlers of all timers that are due, once each, in order of time. Handlers may add,
  * change and cancel timers of the same object.
  *
- * Returns 0, or -1: EFAULT when there is no such object.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such object.
+ *
  * Man page: zmq_timers.
  *
  * # Safety
@@ -1027,8 +1204,11 @@ ZMQ_EXPORT int zmq_timers_execute(void *timers);
 /**
  * Runs `func(arg)` on a new thread, named ZMQapp, with all signals blocked.
  *
- * Returns a handle for zmq_threadclose, or NULL: EFAULT without a function, EAGAIN, ENOMEM,
- * EMFILE.
+ * Returns a handle for zmq_threadclose, or NULL.
+ *
+ * Errors: EFAULT without a function, EAGAIN when it would have to wait and may not, or the time is
+ * over, ENOMEM when memory is exhausted, EMFILE when no more can exist.
+ *
  * Man page: none; used by test programs and bindings.
  *
  * # Safety
@@ -1040,6 +1220,8 @@ ZMQ_EXPORT void *zmq_threadstart(zmq_thread_fn *func, void *arg);
  * Waits until a thread of zmq_threadstart ends, and gives up its handle. With anything else it
  * does nothing (EFAULT).
  *
+ * Errors: EFAULT when there is no such thread.
+ *
  * Man page: none; used by test programs and bindings.
  *
  * # Safety
@@ -1050,6 +1232,8 @@ ZMQ_EXPORT void zmq_threadclose(void *thread);
 /**
  * Sleeps for whole seconds, or until a signal comes.
  *
+ * Cannot fail.
+ *
  * Man page: none; used by test programs and bindings.
  */
 ZMQ_EXPORT void zmq_sleep(int seconds);
@@ -1057,13 +1241,18 @@ ZMQ_EXPORT void zmq_sleep(int seconds);
 /**
  * Creates a counter that several threads may use at once; it begins at 0.
  *
- * Returns the counter, or NULL: ENOMEM, EMFILE when no more can exist.
+ * Returns the counter, or NULL.
+ *
+ * Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+ *
  * Man page: zmq_atomic_counter_new.
  */
 ZMQ_EXPORT void *zmq_atomic_counter_new(void);
 
 /**
  * Sets a counter. Without a counter it does nothing (EFAULT).
+ *
+ * Errors: EFAULT when there is no such counter.
  *
  * Man page: zmq_atomic_counter_set.
  *
@@ -1075,7 +1264,10 @@ ZMQ_EXPORT void zmq_atomic_counter_set(void *counter, int value);
 /**
  * Adds one to a counter.
  *
- * Returns the value before, or -1: EFAULT when there is no such counter.
+ * Returns the value before, or -1.
+ *
+ * Errors: EFAULT when there is no such counter.
+ *
  * Man page: zmq_atomic_counter_inc.
  *
  * # Safety
@@ -1086,8 +1278,10 @@ ZMQ_EXPORT int zmq_atomic_counter_inc(void *counter);
 /**
  * Takes one from a counter.
  *
- * Returns 1, or 0 when the counter has reached 0 by that, or -1: EFAULT when there is no such
- * counter.
+ * Returns 1, or 0 when the counter has reached 0 by that, or -1.
+ *
+ * Errors: EFAULT when there is no such counter.
+ *
  * Man page: zmq_atomic_counter_dec.
  *
  * # Safety
@@ -1098,7 +1292,10 @@ ZMQ_EXPORT int zmq_atomic_counter_dec(void *counter);
 /**
  * The value of a counter.
  *
- * Returns the value, or -1: EFAULT when there is no such counter.
+ * Returns the value, or -1.
+ *
+ * Errors: EFAULT when there is no such counter.
+ *
  * Man page: zmq_atomic_counter_value.
  *
  * # Safety
@@ -1110,6 +1307,8 @@ ZMQ_EXPORT int zmq_atomic_counter_value(void *counter);
  * Ends the counter in `*counter_p` and leaves NULL there. Without a counter it does nothing
  * (EFAULT).
  *
+ * Errors: EFAULT when there is no such counter.
+ *
  * Man page: zmq_atomic_counter_destroy.
  *
  * # Safety
@@ -1120,7 +1319,10 @@ ZMQ_EXPORT void zmq_atomic_counter_destroy(void **counter_p);
 /**
  * Starts a stopwatch.
  *
- * Returns the stopwatch, or NULL: ENOMEM, EMFILE when no more can exist.
+ * Returns the stopwatch, or NULL.
+ *
+ * Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+ *
  * Man page: none; used by test programs and bindings.
  */
 ZMQ_EXPORT void *zmq_stopwatch_start(void);
@@ -1128,7 +1330,10 @@ ZMQ_EXPORT void *zmq_stopwatch_start(void);
 /**
  * The time since the start, without stopping.
  *
- * Returns microseconds; 0 with EFAULT when there is no such stopwatch.
+ * Returns microseconds.
+ *
+ * Errors: 0 with EFAULT when there is no such stopwatch.
+ *
  * Man page: none; used by test programs and bindings.
  *
  * # Safety
@@ -1139,7 +1344,10 @@ ZMQ_EXPORT unsigned long zmq_stopwatch_intermediate(void *watch);
 /**
  * Stops and ends a stopwatch.
  *
- * Returns the microseconds since its start; 0 with EFAULT when there is no such stopwatch.
+ * Returns the microseconds since its start.
+ *
+ * Errors: 0 with EFAULT when there is no such stopwatch.
+ *
  * Man page: none; used by test programs and bindings.
  *
  * # Safety
@@ -1243,8 +1451,11 @@ typedef struct zmq_poller_event_t
 /**
  * Sets an option of the context from bytes, for options that are no numbers.
  *
- * Returns 0, or -1: EFAULT when it is no context, EINVAL for an unknown option, or a size or value
- * that does not fit.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no context, EINVAL for an unknown option, or a size or value that does
+ * not fit.
+ *
  * Man page: zmq_ctx_set_ext.
  *
  * # Safety
@@ -1256,8 +1467,11 @@ ZMQ_EXPORT int zmq_ctx_set_ext(void *context, int option, const void *optval, si
  * Copies the value of a context option to `optval` and its size to `*optvallen`, which says how
  * much room there is.
  *
- * Returns 0, or -1: EFAULT when it is no context or for NULL, EINVAL for an unknown option or a
- * size that does not fit.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when it is no context or for NULL, EINVAL for an unknown option or a size that
+ * does not fit.
+ *
  * Man page: zmq_ctx_get_ext.
  *
  * # Safety `optvallen` is NULL or may be read and written; `optval` is NULL or points to
@@ -1268,8 +1482,10 @@ ZMQ_EXPORT int zmq_ctx_get_ext(void *context, int option, void *optval, size_t *
 /**
  * Makes a message with a copy of `size` bytes.
  *
- * Returns 0, or -1 (the message is not valid then): ENOMEM, EFAULT for NULL with a size and for a
- * NULL message.
+ * Returns 0, or -1 (the message is not valid then).
+ *
+ * Errors: ENOMEM when memory is exhausted, EFAULT for NULL with a size and for a NULL message.
+ *
  * Man page: zmq_msg_init_buffer.
  *
  * # Safety `msg` is NULL or points to a writable zmq_msg_t that nobody else uses meanwhile; `buf`
@@ -1280,7 +1496,10 @@ ZMQ_EXPORT int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size)
 /**
  * The routing id of a message: which peer it came from or goes to, on SERVER and PEER sockets.
  *
- * Returns the id, or 0: none, or EFAULT when it is no valid message.
+ * Returns the id, or 0.
+ *
+ * Errors: EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_routing_id.
  *
  * # Safety
@@ -1291,7 +1510,10 @@ ZMQ_EXPORT uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
 /**
  * Sets which peer a message goes to.
  *
- * Returns 0, or -1: EINVAL for 0, EFAULT when it is no valid message.
+ * Returns 0, or -1.
+ *
+ * Errors: EINVAL for 0, EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_set_routing_id.
  *
  * # Safety
@@ -1302,8 +1524,10 @@ ZMQ_EXPORT int zmq_msg_set_routing_id(zmq_msg_t *msg, uint32_t routing_id);
 /**
  * The group of a message, on RADIO and DISH sockets.
  *
- * Returns a text that lives until the group or the message changes ("" without a group), or NULL:
- * EFAULT when it is no valid message.
+ * Returns a text that lives until the group or the message changes ("" without a group), or NULL.
+ *
+ * Errors: EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_group.
  *
  * # Safety
@@ -1314,7 +1538,10 @@ ZMQ_EXPORT const char *zmq_msg_group(zmq_msg_t *msg);
 /**
  * Sets the group of a message, at most 255 characters.
  *
- * Returns 0, or -1: EINVAL for a longer name or NULL, EFAULT when it is no valid message.
+ * Returns 0, or -1.
+ *
+ * Errors: EINVAL for a longer name or NULL, EFAULT when it is no valid message.
+ *
  * Man page: zmq_msg_set_group.
  *
  * # Safety `msg` is NULL or points to a zmq_msg_t that nobody else uses meanwhile; `group` is NULL
@@ -1325,8 +1552,11 @@ ZMQ_EXPORT int zmq_msg_set_group(zmq_msg_t *msg, const char *group);
 /**
  * Joins a group, at most 255 characters, on a DISH socket.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a longer name, NULL, or a group joined before,
- * ENOTSUP on other types.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a longer name, NULL, or a group joined before, ENOTSUP on other types.
+ *
  * Man page: zmq_join.
  *
  * # Safety
@@ -1337,8 +1567,12 @@ ZMQ_EXPORT int zmq_join(void *s, const char *group);
 /**
  * Leaves a group on a DISH socket.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a long name, NULL, or a group that was not joined,
- * ENOTSUP on other types.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL for a long name, NULL, or a group that was not joined, ENOTSUP on other
+ * types.
+ *
  * Man page: zmq_leave.
  *
  * # Safety
@@ -1349,7 +1583,10 @@ ZMQ_EXPORT int zmq_leave(void *s, const char *group);
 /**
  * Connects a PEER socket, and tells the routing id of the new peer.
  *
- * Returns the id, or 0: ENOTSOCK, ENOTSUP on other types, and as zmq_connect.
+ * Returns the id, or 0.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ENOTSUP on other types, and as zmq_connect.
+ *
  * Man page: zmq_connect_peer.
  *
  * # Safety
@@ -1360,7 +1597,11 @@ ZMQ_EXPORT uint32_t zmq_connect_peer(void *s, const char *addr);
 /**
  * Ends the connection to one peer of a SERVER or PEER socket.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EHOSTUNREACH for an unknown peer, ENOTSUP on other types.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EHOSTUNREACH for an unknown peer, ENOTSUP on other types.
+ *
  * Man page: zmq_disconnect_peer.
  *
  * # Safety
@@ -1371,8 +1612,11 @@ ZMQ_EXPORT int zmq_disconnect_peer(void *s, uint32_t routing_id);
 /**
  * Could a ROUTER socket send to, and receive from, one of its peers now?
  *
- * Returns ZMQ_POLLIN and ZMQ_POLLOUT bits, or -1: ENOTSOCK, EHOSTUNREACH for an unknown peer,
- * EFAULT for NULL with a size, ENOTSUP on other types.
+ * Returns ZMQ_POLLIN and ZMQ_POLLOUT bits, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, EHOSTUNREACH for an unknown peer, EFAULT for
+ * NULL with a size, ENOTSUP on other types.
+ *
  * Man page: zmq_socket_get_peer_state.
  *
  * # Safety
@@ -1384,7 +1628,10 @@ ZMQ_EXPORT int zmq_socket_get_peer_state(void *socket, const void *routing_id, s
  * As zmq_socket_monitor, with 64 bits of events, a version of the event format (1 or 2), and the
  * type of the monitor's socket: PAIR, PUB or PUSH.
  *
- * Returns 0, or -1: as zmq_socket_monitor, EINVAL for another type.
+ * Returns 0, or -1.
+ *
+ * Errors: as zmq_socket_monitor, EINVAL for another type.
+ *
  * Man page: zmq_socket_monitor_versioned.
  *
  * # Safety
@@ -1395,8 +1642,11 @@ ZMQ_EXPORT int zmq_socket_monitor_versioned(void *s, const char *addr, uint64_t 
 /**
  * Asks for ZMQ_EVENT_PIPES_STATS events, one per connection, on the socket's monitor.
  *
- * Returns 0, or -1: ENOTSOCK, ETERM, EINVAL without a monitor for them, EAGAIN without
- * connections.
+ * Returns 0, or -1.
+ *
+ * Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+ * terminated, EINVAL without a monitor for them, EAGAIN without connections.
+ *
  * Man page: zmq_socket_monitor_versioned.
  *
  * # Safety
@@ -1409,7 +1659,10 @@ ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *s);
  * moment it begins to wait to the moment it ends (ppoll of the operating system). NULL leaves the
  * signals as they are.
  *
- * Returns how many items are ready, or -1: as zmq_poll, so EINTR when a signal was handled.
+ * Returns how many items are ready, or -1.
+ *
+ * Errors: as zmq_poll, so EINTR when a signal was handled.
+ *
  * Man page: zmq_ppoll.
  *
  * # Safety
@@ -1420,7 +1673,10 @@ ZMQ_EXPORT int zmq_ppoll(zmq_pollitem_t *items, int nitems, long timeout, const 
 /**
  * Creates a poller.
  *
- * Returns the poller, or NULL: ENOMEM, EMFILE when no more can exist.
+ * Returns the poller, or NULL.
+ *
+ * Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+ *
  * Man page: zmq_poller.
  */
 ZMQ_EXPORT void *zmq_poller_new(void);
@@ -1428,7 +1684,10 @@ ZMQ_EXPORT void *zmq_poller_new(void);
 /**
  * Ends the poller in `*poller_p` and leaves NULL there.
  *
- * Returns 0, or -1: EFAULT when there is none.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is none.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1439,7 +1698,10 @@ ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
 /**
  * How many sockets and descriptors are in a poller.
  *
- * Returns the number, or -1: EFAULT when there is no such poller.
+ * Returns the number, or -1.
+ *
+ * Errors: EFAULT when there is no such poller.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1450,8 +1712,11 @@ ZMQ_EXPORT int zmq_poller_size(void *poller);
 /**
  * Adds a socket, to wait for `events` (ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR, ZMQ_POLLPRI).
  *
- * Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for unknown events or a
- * socket that is in it already, ENOMEM.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+ * for unknown events or a socket that is in it already, ENOMEM when memory is exhausted.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1462,8 +1727,11 @@ ZMQ_EXPORT int zmq_poller_add(void *poller, void *socket, void *user_data, short
 /**
  * Changes the events of a socket.
  *
- * Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for unknown events or a
- * socket that is not in it.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+ * for unknown events or a socket that is not in it.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1474,8 +1742,11 @@ ZMQ_EXPORT int zmq_poller_modify(void *poller, void *socket, short events);
 /**
  * Removes a socket, which must still be open.
  *
- * Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for a socket that is not
- * in it.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+ * for a socket that is not in it.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1486,8 +1757,11 @@ ZMQ_EXPORT int zmq_poller_remove(void *poller, void *socket);
 /**
  * Adds a descriptor, to wait for `events` (ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR, ZMQ_POLLPRI).
  *
- * Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events
- * or a descriptor that is in it already, ENOMEM.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events or a
+ * descriptor that is in it already, ENOMEM when memory is exhausted.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1498,8 +1772,11 @@ ZMQ_EXPORT int zmq_poller_add_fd(void *poller, zmq_fd_t fd, void *user_data, sho
 /**
  * Changes the events of a descriptor.
  *
- * Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events
- * or a descriptor that is not in it.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events or a
+ * descriptor that is not in it.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1510,8 +1787,11 @@ ZMQ_EXPORT int zmq_poller_modify_fd(void *poller, zmq_fd_t fd, short events);
 /**
  * Removes a descriptor.
  *
- * Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for a descriptor
- * that is not in it.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for a descriptor that is not
+ * in it.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1523,8 +1803,12 @@ ZMQ_EXPORT int zmq_poller_remove_fd(void *poller, zmq_fd_t fd);
  * Waits until something is ready, or `timeout` milliseconds have passed (negative: for ever), and
  * tells the first thing that is.
  *
- * Returns 0, or -1 with an empty event: EAGAIN when the time is over, EFAULT when there is no such
- * poller or no `event`, or when nothing could ever end the wait, ENOTSOCK, ETERM, EINTR.
+ * Returns 0, or -1 with an empty event.
+ *
+ * Errors: EAGAIN when the time is over, EFAULT when there is no such poller or no `event`, or when
+ * nothing could ever end the wait, ENOTSOCK when the handle is no open socket, ETERM when the
+ * context was shut down or terminated, EINTR when a signal came while waiting.
+ *
  * Man page: zmq_poller.
  *
  * # Safety
@@ -1536,8 +1820,10 @@ ZMQ_EXPORT int zmq_poller_wait(void *poller, zmq_poller_event_t *event, long tim
  * As zmq_poller_wait, telling up to `n_events` things that are ready; the rest of the array is
  * filled with empty events.
  *
- * Returns how many are ready, or -1 with empty events: as zmq_poller_wait, EINVAL for a negative
- * `n_events`, EAGAIN for none.
+ * Returns how many are ready, or -1 with empty events.
+ *
+ * Errors: as zmq_poller_wait, EINVAL for a negative `n_events`, EAGAIN for none.
+ *
  * Man page: zmq_poller.
  *
  * # Safety `events` is NULL or points to `n_events` elements that may be written and that nobody
@@ -1550,8 +1836,11 @@ ZMQ_EXPORT int zmq_poller_wait_all(void *poller, zmq_poller_event_t *events, int
  * which should be asked again then without waiting. Other sockets and descriptors do not show there.
  * It is valid until the poller is destroyed, and must only be polled.
  *
- * Returns 0, or -1: EFAULT when there is no such poller or no place for the descriptor, EINVAL as
- * long as no thread-safe socket was added, EMFILE.
+ * Returns 0, or -1.
+ *
+ * Errors: EFAULT when there is no such poller or no place for the descriptor, EINVAL as long as no
+ * thread-safe socket was added, EMFILE when no more can exist.
+ *
  * Man page: zmq_poller.
  *
  * # Safety

@@ -87,6 +87,33 @@ fn prototypes_equal_the_table() {
 
 /// A second declaration of the same function must agree to the letter of the language, in C and in
 /// C++.
+/// The reference of each function: what it is for, what it returns, when it fails and where to read on.
+#[test]
+fn every_function_says_how_it_fails() {
+    let header = fs::read_to_string(GENERATED).expect("build.rs writes the header");
+    let mut wrong = Vec::new();
+    for row in table(FUNCTIONS) {
+        let name = &row[0];
+        let declares = |at: usize| {
+            header[at..].split(';').next().is_some_and(|text| text.contains(&format!("{name}(")))
+        };
+        let at = header.match_indices("ZMQ_EXPORT ").map(|(at, _)| at).find(|at| declares(*at));
+        let before = header.get(..at.unwrap_or_default()).unwrap_or_default();
+        let comment = match (before.rfind("/**"), before.rfind("*/")) {
+            // Nothing but the start of the declaration may stand between.
+            (Some(start), Some(end)) if start < end && !before[end..].contains(';') => {
+                &before[start..end]
+            }
+            _ => "",
+        };
+        let fails = comment.contains("Errors: ") || comment.contains("Cannot fail.");
+        if !fails || !comment.contains("Man page: ") {
+            wrong.push(name.clone());
+        }
+    }
+    assert!(wrong.is_empty(), "without errors or a man page: {}", wrong.join(", "));
+}
+
 #[test]
 fn the_table_may_be_declared_beside_the_header() {
     let all: String = table(FUNCTIONS).map(|row| prototype(&row)).collect();

@@ -10,7 +10,10 @@ use crate::ctx;
 
 /// Creates a context. No thread is started before the first socket.
 ///
-/// Returns the context, or NULL: EMFILE when no more contexts can exist, ENOMEM.
+/// Returns the context, or NULL.
+///
+/// Errors: EMFILE when no more contexts can exist, ENOMEM when memory is exhausted.
+///
 /// Man page: zmq_ctx_new.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_new() -> *mut c_void {
@@ -20,8 +23,10 @@ pub extern "C" fn zmq_ctx_new() -> *mut c_void {
 /// Ends a context: its sockets answer ETERM from now on, and the call waits until all of them are
 /// closed and their lingering messages are delivered or given up. Afterwards the handle is invalid.
 ///
-/// Returns 0, or -1: EFAULT when it is no context, EINTR when a signal came while waiting (call
-/// again).
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no context, EINTR when a signal came while waiting (call again).
+///
 /// Man page: zmq_ctx_term.
 ///
 /// # Safety
@@ -34,7 +39,10 @@ pub unsafe extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
 /// Makes every call on the context's sockets fail with ETERM, except zmq_close, and wakes those
 /// that wait. Does not wait itself; calling it again changes nothing. New sockets are refused.
 ///
-/// Returns 0, or -1: EFAULT when it is no context.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no context.
+///
 /// Man page: zmq_ctx_shutdown.
 ///
 /// # Safety
@@ -46,8 +54,10 @@ pub unsafe extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
 
 /// Sets an option of the context (ZMQ_IO_THREADS and those after it).
 ///
-/// Returns 0, or -1: EFAULT when it is no context, EINVAL for an unknown option or a value out of
-/// range.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no context, EINVAL for an unknown option or a value out of range.
+///
 /// Man page: zmq_ctx_set.
 ///
 /// # Safety
@@ -61,8 +71,11 @@ pub unsafe extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval
 
 /// The value of an option of the context.
 ///
-/// Returns the value, or -1: EFAULT when it is no context, EINVAL for an unknown option. Some
-/// options are -1 by default, which cannot be told from an error by the value alone.
+/// Returns the value, or -1. Some options are -1 by default, which cannot be told from an error by
+/// the value alone.
+///
+/// Errors: EFAULT when it is no context, EINVAL for an unknown option.
+///
 /// Man page: zmq_ctx_get.
 ///
 /// # Safety
@@ -78,7 +91,10 @@ pub unsafe extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_i
 
 /// Creates a context with that many I/O threads: zmq_ctx_new and zmq_ctx_set in one. Deprecated.
 ///
-/// Returns the context, or NULL: EINVAL for a negative number, otherwise as zmq_ctx_new.
+/// Returns the context, or NULL.
+///
+/// Errors: EINVAL for a negative number, otherwise as zmq_ctx_new.
+///
 /// Man page: zmq_init.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
@@ -94,6 +110,8 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
 
 /// The same as zmq_ctx_term. Deprecated.
 ///
+/// Errors: as zmq_ctx_term.
+///
 /// Man page: zmq_term.
 ///
 /// # Safety
@@ -105,6 +123,8 @@ pub unsafe extern "C" fn zmq_term(context: *mut c_void) -> c_int {
 }
 
 /// The same as zmq_ctx_term. Deprecated.
+///
+/// Errors: as zmq_ctx_term.
 ///
 /// Man page: zmq_ctx_destroy.
 ///

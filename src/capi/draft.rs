@@ -12,8 +12,11 @@ use crate::socket::{self, SignalMask};
 
 /// Sets an option of the context from bytes, for options that are no numbers.
 ///
-/// Returns 0, or -1: EFAULT when it is no context, EINVAL for an unknown option, or a size or value
-/// that does not fit.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no context, EINVAL for an unknown option, or a size or value that does
+/// not fit.
+///
 /// Man page: zmq_ctx_set_ext.
 ///
 /// # Safety
@@ -36,8 +39,11 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
 /// Copies the value of a context option to `optval` and its size to `*optvallen`, which says how
 /// much room there is.
 ///
-/// Returns 0, or -1: EFAULT when it is no context or for NULL, EINVAL for an unknown option or a
-/// size that does not fit.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no context or for NULL, EINVAL for an unknown option or a size that
+/// does not fit.
+///
 /// Man page: zmq_ctx_get_ext.
 ///
 /// # Safety `optvallen` is NULL or may be read and written; `optval` is NULL or points to
@@ -60,8 +66,10 @@ pub unsafe extern "C" fn zmq_ctx_get_ext(
 
 /// Makes a message with a copy of `size` bytes.
 ///
-/// Returns 0, or -1 (the message is not valid then): ENOMEM, EFAULT for NULL with a size and for a
-/// NULL message.
+/// Returns 0, or -1 (the message is not valid then).
+///
+/// Errors: ENOMEM when memory is exhausted, EFAULT for NULL with a size and for a NULL message.
+///
 /// Man page: zmq_msg_init_buffer.
 ///
 /// # Safety `msg` is NULL or points to a writable zmq_msg_t that nobody else uses meanwhile; `buf`
@@ -78,7 +86,10 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(
 
 /// The routing id of a message: which peer it came from or goes to, on SERVER and PEER sockets.
 ///
-/// Returns the id, or 0: none, or EFAULT when it is no valid message.
+/// Returns the id, or 0.
+///
+/// Errors: EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_routing_id.
 ///
 /// # Safety
@@ -91,7 +102,10 @@ pub unsafe extern "C" fn zmq_msg_routing_id(msg: *mut Msg) -> u32 {
 
 /// Sets which peer a message goes to.
 ///
-/// Returns 0, or -1: EINVAL for 0, EFAULT when it is no valid message.
+/// Returns 0, or -1.
+///
+/// Errors: EINVAL for 0, EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_set_routing_id.
 ///
 /// # Safety
@@ -111,8 +125,10 @@ pub unsafe extern "C" fn zmq_msg_set_routing_id(msg: *mut Msg, routing_id: u32) 
 
 /// The group of a message, on RADIO and DISH sockets.
 ///
-/// Returns a text that lives until the group or the message changes ("" without a group), or NULL:
-/// EFAULT when it is no valid message.
+/// Returns a text that lives until the group or the message changes ("" without a group), or NULL.
+///
+/// Errors: EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_group.
 ///
 /// # Safety
@@ -125,7 +141,10 @@ pub unsafe extern "C" fn zmq_msg_group(msg: *mut Msg) -> *const c_char {
 
 /// Sets the group of a message, at most 255 characters.
 ///
-/// Returns 0, or -1: EINVAL for a longer name or NULL, EFAULT when it is no valid message.
+/// Returns 0, or -1.
+///
+/// Errors: EINVAL for a longer name or NULL, EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_set_group.
 ///
 /// # Safety `msg` is NULL or points to a zmq_msg_t that nobody else uses meanwhile; `group` is NULL
@@ -141,8 +160,11 @@ pub unsafe extern "C" fn zmq_msg_set_group(msg: *mut Msg, group: *const c_char) 
 
 /// Joins a group, at most 255 characters, on a DISH socket.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a longer name, NULL, or a group joined before,
-/// ENOTSUP on other types.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a longer name, NULL, or a group joined before, ENOTSUP on other types.
+///
 /// Man page: zmq_join.
 ///
 /// # Safety
@@ -159,8 +181,12 @@ pub unsafe extern "C" fn zmq_join(s: *mut c_void, group: *const c_char) -> c_int
 
 /// Leaves a group on a DISH socket.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a long name, NULL, or a group that was not joined,
-/// ENOTSUP on other types.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a long name, NULL, or a group that was not joined, ENOTSUP on other
+/// types.
+///
 /// Man page: zmq_leave.
 ///
 /// # Safety
@@ -177,7 +203,10 @@ pub unsafe extern "C" fn zmq_leave(s: *mut c_void, group: *const c_char) -> c_in
 
 /// Connects a PEER socket, and tells the routing id of the new peer.
 ///
-/// Returns the id, or 0: ENOTSOCK, ENOTSUP on other types, and as zmq_connect.
+/// Returns the id, or 0.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ENOTSUP on other types, and as zmq_connect.
+///
 /// Man page: zmq_connect_peer.
 ///
 /// # Safety
@@ -190,7 +219,11 @@ pub unsafe extern "C" fn zmq_connect_peer(s: *mut c_void, addr: *const c_char) -
 
 /// Ends the connection to one peer of a SERVER or PEER socket.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EHOSTUNREACH for an unknown peer, ENOTSUP on other types.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EHOSTUNREACH for an unknown peer, ENOTSUP on other types.
+///
 /// Man page: zmq_disconnect_peer.
 ///
 /// # Safety
@@ -202,8 +235,11 @@ pub unsafe extern "C" fn zmq_disconnect_peer(s: *mut c_void, routing_id: u32) ->
 
 /// Could a ROUTER socket send to, and receive from, one of its peers now?
 ///
-/// Returns ZMQ_POLLIN and ZMQ_POLLOUT bits, or -1: ENOTSOCK, EHOSTUNREACH for an unknown peer,
-/// EFAULT for NULL with a size, ENOTSUP on other types.
+/// Returns ZMQ_POLLIN and ZMQ_POLLOUT bits, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EHOSTUNREACH for an unknown peer, EFAULT for
+/// NULL with a size, ENOTSUP on other types.
+///
 /// Man page: zmq_socket_get_peer_state.
 ///
 /// # Safety
@@ -224,7 +260,10 @@ pub unsafe extern "C" fn zmq_socket_get_peer_state(
 /// As zmq_socket_monitor, with 64 bits of events, a version of the event format (1 or 2), and the
 /// type of the monitor's socket: PAIR, PUB or PUSH.
 ///
-/// Returns 0, or -1: as zmq_socket_monitor, EINVAL for another type.
+/// Returns 0, or -1.
+///
+/// Errors: as zmq_socket_monitor, EINVAL for another type.
+///
 /// Man page: zmq_socket_monitor_versioned.
 ///
 /// # Safety
@@ -243,8 +282,11 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
 
 /// Asks for ZMQ_EVENT_PIPES_STATS events, one per connection, on the socket's monitor.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL without a monitor for them, EAGAIN without
-/// connections.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL without a monitor for them, EAGAIN without connections.
+///
 /// Man page: zmq_socket_monitor_versioned.
 ///
 /// # Safety
@@ -258,7 +300,10 @@ pub unsafe extern "C" fn zmq_socket_monitor_pipes_stats(s: *mut c_void) -> c_int
 /// moment it begins to wait to the moment it ends (ppoll of the operating system). NULL leaves the
 /// signals as they are.
 ///
-/// Returns how many items are ready, or -1: as zmq_poll, so EINTR when a signal was handled.
+/// Returns how many items are ready, or -1.
+///
+/// Errors: as zmq_poll, so EINTR when a signal was handled.
+///
 /// Man page: zmq_ppoll.
 ///
 /// # Safety

@@ -13,9 +13,11 @@ use crate::socket::{self, Socket};
 /// Sends each element as one part. All but the last are sent with `flags` as they are, so without
 /// ZMQ_SNDMORE each is a message of its own; the last is sent without ZMQ_SNDMORE.
 ///
-/// Returns the size of the last part, or -1: ENOTSOCK, EINVAL for NULL or no elements, EFAULT for
-/// an element that is NULL with a length, and as zmq_msg_send. Parts before the one that failed
-/// have been sent.
+/// Returns the size of the last part, or -1. Parts before the one that failed have been sent.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EINVAL for NULL or no elements, EFAULT for
+/// an element that is NULL with a length, and as zmq_msg_send.
+///
 /// Man page: zmq_sendiov.
 ///
 /// # Safety `iov` is NULL or points to `count` elements, each NULL or pointing to as many readable
@@ -55,9 +57,12 @@ unsafe fn send_part(socket: Socket, part: &libc::iovec, flags: c_int) -> Result<
 /// Receives the parts of one message into memory of malloc, one element each, up to `*count` of
 /// them. The caller frees each `iov_base`.
 ///
-/// Returns the number of parts, which is also in `*count`, or -1: ENOTSOCK, EINVAL for NULL or no
-/// elements, ENOMEM, and as zmq_msg_recv. After a failure no element holds memory and `*count` is
-/// 0.
+/// Returns the number of parts, which is also in `*count`, or -1. After a failure no element holds
+/// memory and `*count` is 0.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EINVAL for NULL or no elements, ENOMEM when
+/// memory is exhausted, and as zmq_msg_recv.
+///
 /// Man page: zmq_recviov.
 ///
 /// # Safety `count` is NULL or may be read and written; `iov` is NULL or points to `*count`

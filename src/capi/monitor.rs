@@ -11,8 +11,12 @@ use crate::socket;
 /// socket that the library binds to the inproc endpoint `addr`. A second call replaces the first;
 /// NULL ends the monitor.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or unknown events,
-/// EPROTONOSUPPORT when it is not inproc, EADDRINUSE, EMFILE.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a malformed endpoint or unknown events, EPROTONOSUPPORT when it is not
+/// inproc, EADDRINUSE when the address is taken, EMFILE when no more can exist.
+///
 /// Man page: zmq_socket_monitor.
 ///
 /// # Safety

@@ -13,7 +13,10 @@ use crate::socket;
 
 /// Makes an empty message. The memory must not hold an open message: that one would leak.
 ///
-/// Returns 0, or -1: EFAULT for NULL.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT for NULL.
+///
 /// Man page: zmq_msg_init.
 ///
 /// # Safety
@@ -32,7 +35,10 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut Msg) -> c_int {
 /// Makes a message of `size` bytes, to be filled through zmq_msg_data. Small messages are kept in
 /// the zmq_msg_t itself.
 ///
-/// Returns 0, or -1 (the message is not valid then): ENOMEM, EFAULT for NULL.
+/// Returns 0, or -1 (the message is not valid then).
+///
+/// Errors: ENOMEM when memory is exhausted, EFAULT for NULL.
+///
 /// Man page: zmq_msg_init_size.
 ///
 /// # Safety
@@ -47,8 +53,11 @@ pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut Msg, size: usize) -> c_int 
 /// longer, which may be before the message was sent and may be on another thread, it calls
 /// `ffn(data, hint)` exactly once. Without `ffn` the memory must stay as it is for ever.
 ///
-/// Returns 0, or -1 (the message is not valid then, `ffn` is not called): ENOMEM, EFAULT for NULL
-/// data with a size and for a NULL message.
+/// Returns 0, or -1 (the message is not valid then, `ffn` is not called).
+///
+/// Errors: ENOMEM when memory is exhausted, EFAULT for NULL data with a size and for a NULL
+/// message.
+///
 /// Man page: zmq_msg_init_data.
 ///
 /// # Safety `msg` is NULL or points to a writable zmq_msg_t that nobody else uses meanwhile. `data`
@@ -78,8 +87,14 @@ pub unsafe extern "C" fn zmq_msg_init_data(
 /// not wait.
 ///
 /// Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
-/// unchanged: ENOTSOCK, EFAULT when it is no valid message, ETERM, EAGAIN, EINTR, EFSM, ENOTSUP,
-/// EHOSTUNREACH, EINVAL.
+/// unchanged.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
+/// when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
+/// the time is over, EINTR when a signal came while waiting, EFSM when it is not the turn of this
+/// call (REQ, REP), ENOTSUP when sockets of this type cannot do it, EHOSTUNREACH when the peer that
+/// is named cannot be reached, EINVAL for an argument out of range.
+///
 /// Man page: zmq_msg_send.
 ///
 /// # Safety
@@ -97,7 +112,13 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut Msg, s: *mut c_void, flags: c_in
 /// Receives a message into an initialised one, whose old contents are released.
 ///
 /// Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
-/// unchanged: ENOTSOCK, EFAULT when it is no valid message, ETERM, EAGAIN, EINTR, EFSM, ENOTSUP.
+/// unchanged.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
+/// when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
+/// the time is over, EINTR when a signal came while waiting, EFSM when it is not the turn of this
+/// call (REQ, REP), ENOTSUP when sockets of this type cannot do it.
+///
 /// Man page: zmq_msg_recv.
 ///
 /// # Safety
@@ -114,6 +135,8 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut Msg, s: *mut c_void, flags: c_in
 
 /// The same as zmq_msg_send, with the arguments in another order. Deprecated.
 ///
+/// Errors: as zmq_msg_send.
+///
 /// Man page: zmq_sendmsg.
 ///
 /// # Safety
@@ -125,6 +148,8 @@ pub unsafe extern "C" fn zmq_sendmsg(s: *mut c_void, msg: *mut Msg, flags: c_int
 }
 
 /// The same as zmq_msg_recv, with the arguments in another order. Deprecated.
+///
+/// Errors: as zmq_msg_recv.
 ///
 /// Man page: zmq_recvmsg.
 ///
@@ -138,7 +163,10 @@ pub unsafe extern "C" fn zmq_recvmsg(s: *mut c_void, msg: *mut Msg, flags: c_int
 
 /// Releases a message. The memory may then be initialised again.
 ///
-/// Returns 0, or -1: EFAULT when it is no valid message (NULL, closed before).
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when it is no valid message (NULL, closed before).
+///
 /// Man page: zmq_msg_close.
 ///
 /// # Safety
@@ -151,7 +179,10 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut Msg) -> c_int {
 
 /// Moves the contents of `src` to `dest`: what `dest` held is released, `src` is empty afterwards.
 ///
-/// Returns 0, or -1: EFAULT when either is no valid message.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when either is no valid message.
+///
 /// Man page: zmq_msg_move.
 ///
 /// # Safety
@@ -172,7 +203,10 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut Msg, src: *mut Msg) -> c_int {
 /// Makes `dest` a second message with the contents of `src`; what `dest` held is released. Large
 /// contents are shared by both and must not be changed afterwards, small ones are copied.
 ///
-/// Returns 0, or -1: EFAULT when either is no valid message, ENOMEM.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when either is no valid message, ENOMEM when memory is exhausted.
+///
 /// Man page: zmq_msg_copy.
 ///
 /// # Safety
@@ -192,7 +226,10 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut Msg, src: *mut Msg) -> c_int {
 
 /// Where the bytes of a message are; valid until the message is changed or moved.
 ///
-/// Returns the address, or NULL: EFAULT when it is no valid message.
+/// Returns the address, or NULL.
+///
+/// Errors: EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_data.
 ///
 /// # Safety `msg` is NULL or points to a zmq_msg_t that nobody else uses meanwhile. The bytes of a
@@ -212,7 +249,10 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut Msg) -> *mut c_void {
 
 /// The size of a message in bytes.
 ///
-/// Returns the size, or 0: EFAULT when it is no valid message.
+/// Returns the size, or 0.
+///
+/// Errors: EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_size.
 ///
 /// # Safety
@@ -231,7 +271,10 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const Msg) -> usize {
 
 /// Do more parts of the same multi-part message follow this one?
 ///
-/// Returns 1 or 0; 0 with EFAULT when it is no valid message.
+/// Returns 1 or 0.
+///
+/// Errors: 0 with EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_more.
 ///
 /// # Safety
@@ -251,8 +294,11 @@ pub unsafe extern "C" fn zmq_msg_more(msg: *const Msg) -> c_int {
 /// A property of a message: ZMQ_MORE, ZMQ_SRCFD (the descriptor of the connection it came by) or
 /// ZMQ_SHARED (its bytes may be in use by other messages).
 ///
-/// Returns the value, or -1: EINVAL for any other property, and for ZMQ_SRCFD when there is no
-/// connection; EFAULT when it is no valid message.
+/// Returns the value, or -1.
+///
+/// Errors: EINVAL for any other property, and for ZMQ_SRCFD when there is no connection; EFAULT
+/// when it is no valid message.
+///
 /// Man page: zmq_msg_get.
 ///
 /// # Safety
@@ -277,7 +323,10 @@ pub unsafe extern "C" fn zmq_msg_get(msg: *const Msg, property: c_int) -> c_int 
 
 /// Sets a property of a message. No property can be set today.
 ///
-/// Returns -1: EINVAL, or EFAULT when it is no valid message.
+/// Returns -1.
+///
+/// Errors: EINVAL always, EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_set.
 ///
 /// # Safety
@@ -292,8 +341,10 @@ pub unsafe extern "C" fn zmq_msg_set(msg: *mut Msg, property: c_int, optval: c_i
 /// A named property of the connection that a message came by, such as "Peer-Address" or
 /// "Socket-Type". Names are case-sensitive. Messages that came over inproc have none.
 ///
-/// Returns a text that lives as long as the message, or NULL: EINVAL when there is no such property
-/// or no name, EFAULT when it is no valid message.
+/// Returns a text that lives as long as the message, or NULL.
+///
+/// Errors: EINVAL when there is no such property or no name, EFAULT when it is no valid message.
+///
 /// Man page: zmq_msg_gets.
 ///
 /// # Safety `msg` is NULL or points to a zmq_msg_t that nobody changes meanwhile; `property` is

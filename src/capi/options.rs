@@ -8,8 +8,11 @@ use crate::socket;
 /// Sets a socket option. The size must be that of the option's type; NULL without a size unsets the
 /// few options that can be unset.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for an unknown option, or a size or value that does
-/// not fit.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for an unknown option, or a size or value that does not fit.
+///
 /// Man page: zmq_setsockopt.
 ///
 /// # Safety
@@ -32,8 +35,11 @@ pub unsafe extern "C" fn zmq_setsockopt(
 /// much room there is. Numbers need room of exactly their size, with few exceptions; texts count
 /// their final NUL.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EFAULT for NULL, EINVAL for an unknown option or a size that
-/// does not fit.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EFAULT for NULL, EINVAL for an unknown option or a size that does not fit.
+///
 /// Man page: zmq_getsockopt.
 ///
 /// # Safety `optvallen` is NULL or may be read and written; `optval` is NULL or points to

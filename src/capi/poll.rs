@@ -25,8 +25,12 @@ pub struct PollItem {
 /// Waits until an item is ready, or `timeout` milliseconds have passed (negative: for ever), and
 /// writes the `revents` of every item. Without items it only waits.
 ///
-/// Returns how many items are ready, or -1 with the items unchanged: EINVAL for a negative number
-/// of items, EFAULT for NULL items, ENOTSOCK, ETERM, EINTR, ENOMEM.
+/// Returns how many items are ready, or -1 with the items unchanged.
+///
+/// Errors: EINVAL for a negative number of items, EFAULT for NULL items, ENOTSOCK when the handle
+/// is no open socket, ETERM when the context was shut down or terminated, EINTR when a signal came
+/// while waiting, ENOMEM when memory is exhausted.
+///
 /// Man page: zmq_poll.
 ///
 /// # Safety `items` is NULL or points to `nitems` elements that may be written and that nobody else

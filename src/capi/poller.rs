@@ -37,7 +37,10 @@ pub struct PollerEvent {
 
 /// Creates a poller.
 ///
-/// Returns the poller, or NULL: ENOMEM, EMFILE when no more can exist.
+/// Returns the poller, or NULL.
+///
+/// Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+///
 /// Man page: zmq_poller.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_poller_new() -> *mut c_void {
@@ -46,7 +49,10 @@ pub extern "C" fn zmq_poller_new() -> *mut c_void {
 
 /// Ends the poller in `*poller_p` and leaves NULL there.
 ///
-/// Returns 0, or -1: EFAULT when there is none.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is none.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -62,7 +68,10 @@ pub unsafe extern "C" fn zmq_poller_destroy(poller_p: *mut *mut c_void) -> c_int
 
 /// How many sockets and descriptors are in a poller.
 ///
-/// Returns the number, or -1: EFAULT when there is no such poller.
+/// Returns the number, or -1.
+///
+/// Errors: EFAULT when there is no such poller.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -74,8 +83,11 @@ pub unsafe extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
 
 /// Adds a socket, to wait for `events` (ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR, ZMQ_POLLPRI).
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for unknown events or a
-/// socket that is in it already, ENOMEM.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+/// for unknown events or a socket that is in it already, ENOMEM when memory is exhausted.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -94,8 +106,11 @@ pub unsafe extern "C" fn zmq_poller_add(
 
 /// Changes the events of a socket.
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for unknown events or a
-/// socket that is not in it.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+/// for unknown events or a socket that is not in it.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -111,8 +126,11 @@ pub unsafe extern "C" fn zmq_poller_modify(
 
 /// Removes a socket, which must still be open.
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, ENOTSOCK, EINVAL for a socket that is not
-/// in it.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, ENOTSOCK when the handle is no open socket, EINVAL
+/// for a socket that is not in it.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -124,8 +142,11 @@ pub unsafe extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_v
 
 /// Adds a descriptor, to wait for `events` (ZMQ_POLLIN, ZMQ_POLLOUT, ZMQ_POLLERR, ZMQ_POLLPRI).
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events
-/// or a descriptor that is in it already, ENOMEM.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events or a
+/// descriptor that is in it already, ENOMEM when memory is exhausted.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -142,8 +163,11 @@ pub unsafe extern "C" fn zmq_poller_add_fd(
 
 /// Changes the events of a descriptor.
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events
-/// or a descriptor that is not in it.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for unknown events or a
+/// descriptor that is not in it.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -159,8 +183,11 @@ pub unsafe extern "C" fn zmq_poller_modify_fd(
 
 /// Removes a descriptor.
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller, EBADF for -1, EINVAL for a descriptor
-/// that is not in it.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller, EBADF for -1, EINVAL for a descriptor that is not
+/// in it.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -173,8 +200,12 @@ pub unsafe extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: Fd) -> c_
 /// Waits until something is ready, or `timeout` milliseconds have passed (negative: for ever), and
 /// tells the first thing that is.
 ///
-/// Returns 0, or -1 with an empty event: EAGAIN when the time is over, EFAULT when there is no such
-/// poller or no `event`, or when nothing could ever end the wait, ENOTSOCK, ETERM, EINTR.
+/// Returns 0, or -1 with an empty event.
+///
+/// Errors: EAGAIN when the time is over, EFAULT when there is no such poller or no `event`, or when
+/// nothing could ever end the wait, ENOTSOCK when the handle is no open socket, ETERM when the
+/// context was shut down or terminated, EINTR when a signal came while waiting.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety
@@ -192,8 +223,10 @@ pub unsafe extern "C" fn zmq_poller_wait(
 /// As zmq_poller_wait, telling up to `n_events` things that are ready; the rest of the array is
 /// filled with empty events.
 ///
-/// Returns how many are ready, or -1 with empty events: as zmq_poller_wait, EINVAL for a negative
-/// `n_events`, EAGAIN for none.
+/// Returns how many are ready, or -1 with empty events.
+///
+/// Errors: as zmq_poller_wait, EINVAL for a negative `n_events`, EAGAIN for none.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety `events` is NULL or points to `n_events` elements that may be written and that nobody
@@ -213,8 +246,11 @@ pub unsafe extern "C" fn zmq_poller_wait_all(
 /// which should be asked again then without waiting. Other sockets and descriptors do not show there.
 /// It is valid until the poller is destroyed, and must only be polled.
 ///
-/// Returns 0, or -1: EFAULT when there is no such poller or no place for the descriptor, EINVAL as
-/// long as no thread-safe socket was added, EMFILE.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such poller or no place for the descriptor, EINVAL as long as no
+/// thread-safe socket was added, EMFILE when no more can exist.
+///
 /// Man page: zmq_poller.
 ///
 /// # Safety

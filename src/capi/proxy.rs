@@ -9,7 +9,11 @@ use crate::socket;
 /// Moves messages between two sockets in both directions, with a copy of each part to `capture`
 /// unless that is NULL, until the context ends.
 ///
-/// Returns -1: ETERM, EINTR, EFAULT when a socket is NULL, ENOTSOCK.
+/// Returns -1.
+///
+/// Errors: ETERM when a context was shut down or terminated, EINTR when a signal came, EFAULT when
+/// a socket is NULL, ENOTSOCK when one is no open socket.
+///
 /// Man page: zmq_proxy.
 ///
 /// # Safety
@@ -26,7 +30,10 @@ pub unsafe extern "C" fn zmq_proxy(
 /// As zmq_proxy, and obeys PAUSE, RESUME, STATISTICS and TERMINATE, received by the socket
 /// `control` unless that is NULL.
 ///
-/// Returns 0 after TERMINATE, otherwise -1 as zmq_proxy.
+/// Returns 0 after TERMINATE, otherwise -1.
+///
+/// Errors: as zmq_proxy.
+///
 /// Man page: zmq_proxy_steerable.
 ///
 /// # Safety
@@ -42,6 +49,8 @@ pub unsafe extern "C" fn zmq_proxy_steerable(
 }
 
 /// The same as zmq_proxy without a capture socket; the type is ignored. Deprecated.
+///
+/// Errors: as zmq_proxy.
 ///
 /// Man page: zmq_device.
 ///

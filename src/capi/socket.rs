@@ -10,8 +10,11 @@ use crate::socket;
 
 /// Creates a socket of one of the types ZMQ_PAIR and following.
 ///
-/// Returns the socket, or NULL: EFAULT when it is no context, ETERM after zmq_ctx_shutdown, EMFILE
-/// when ZMQ_MAX_SOCKETS are open, EINVAL for an unknown type.
+/// Returns the socket, or NULL.
+///
+/// Errors: EFAULT when it is no context, ETERM after zmq_ctx_shutdown, EMFILE when ZMQ_MAX_SOCKETS
+/// are open, EINVAL for an unknown type.
+///
 /// Man page: zmq_socket.
 ///
 /// # Safety
@@ -26,7 +29,10 @@ pub unsafe extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut
 /// Closes a socket. Returns at once; messages not yet sent are tried for ZMQ_LINGER milliseconds
 /// more. The handle is invalid from now on.
 ///
-/// Returns 0, or -1: ENOTSOCK.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket.
+///
 /// Man page: zmq_close.
 ///
 /// # Safety
@@ -39,8 +45,14 @@ pub unsafe extern "C" fn zmq_close(s: *mut c_void) -> c_int {
 /// Accepts connections on an endpoint such as "tcp://127.0.0.1:5555", "ipc://name" or
 /// "inproc://name".
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
-/// ENOCOMPATPROTO, EADDRINUSE, EADDRNOTAVAIL, ENODEV, EMTHREAD.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT when the transport is
+/// unknown or absent here, ENOCOMPATPROTO when the transport does not carry this socket type,
+/// EADDRINUSE when the address is taken, EADDRNOTAVAIL when the address is not of this machine,
+/// ENODEV when there is no such host or interface, EMTHREAD when there is no I/O thread.
+///
 /// Man page: zmq_bind.
 ///
 /// # Safety
@@ -58,8 +70,13 @@ pub unsafe extern "C" fn zmq_bind(s: *mut c_void, addr: *const c_char) -> c_int 
 /// Connects to an endpoint. The connection is made, and made again when it is lost, in the
 /// background.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT,
-/// ENOCOMPATPROTO, EMTHREAD.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a malformed endpoint or NULL, EPROTONOSUPPORT when the transport is
+/// unknown or absent here, ENOCOMPATPROTO when the transport does not carry this socket type,
+/// EMTHREAD when there is no I/O thread.
+///
 /// Man page: zmq_connect.
 ///
 /// # Safety
@@ -77,8 +94,11 @@ pub unsafe extern "C" fn zmq_connect(s: *mut c_void, addr: *const c_char) -> c_i
 /// Stops accepting connections on an endpoint, named as ZMQ_LAST_ENDPOINT told it, and ends those
 /// accepted.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
-/// not bound.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a malformed endpoint or NULL, ENOENT when it is not bound.
+///
 /// Man page: zmq_unbind.
 ///
 /// # Safety
@@ -96,8 +116,11 @@ pub unsafe extern "C" fn zmq_unbind(s: *mut c_void, addr: *const c_char) -> c_in
 /// Ends the connections made by zmq_connect to an endpoint; messages not yet sent are tried for
 /// ZMQ_LINGER milliseconds more.
 ///
-/// Returns 0, or -1: ENOTSOCK, ETERM, EINVAL for a malformed endpoint or NULL, ENOENT when it is
-/// not connected.
+/// Returns 0, or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, ETERM when the context was shut down or
+/// terminated, EINVAL for a malformed endpoint or NULL, ENOENT when it is not connected.
+///
 /// Man page: zmq_disconnect.
 ///
 /// # Safety
@@ -124,8 +147,11 @@ unsafe fn endpoint<'a>(addr: *const c_char) -> &'a str {
 /// Sends a copy of `len` bytes as one part. ZMQ_SNDMORE in `flags` says that more parts follow,
 /// ZMQ_DONTWAIT that the call must not wait.
 ///
-/// Returns `len` (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT for NULL with a length, ENOMEM,
-/// and as zmq_msg_send.
+/// Returns `len` (INT_MAX for larger ones), or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EFAULT for NULL with a length, ENOMEM, and
+/// as zmq_msg_send.
+///
 /// Man page: zmq_send.
 ///
 /// # Safety
@@ -149,7 +175,10 @@ pub unsafe extern "C" fn zmq_send(
 
 /// Sends `len` bytes as one part, without a copy: they must stay as they are for ever.
 ///
-/// Returns and fails as zmq_send.
+/// Returns the size of the part in bytes, or -1.
+///
+/// Errors: as zmq_send.
+///
 /// Man page: zmq_send_const.
 ///
 /// # Safety `buf` is NULL or points to `len` bytes that stay readable and unchanged for ever; `s`
@@ -175,8 +204,11 @@ pub unsafe extern "C" fn zmq_send_const(
 
 /// Receives one part and copies what fits to `buf`; the rest of the part is lost.
 ///
-/// Returns the full size of the part in bytes (INT_MAX for larger ones), or -1: ENOTSOCK, EFAULT
-/// when `buf` is NULL while something was to be copied, and as zmq_msg_recv.
+/// Returns the full size of the part in bytes (INT_MAX for larger ones), or -1.
+///
+/// Errors: ENOTSOCK when the handle is no open socket, EFAULT when `buf` is NULL while something
+/// was to be copied, and as zmq_msg_recv.
+///
 /// Man page: zmq_recv.
 ///
 /// # Safety

@@ -15,8 +15,11 @@ static STOPWATCHES: Table<Instant> = Table::new(kind::STOPWATCH);
 
 /// Runs `func(arg)` on a new thread, named ZMQapp, with all signals blocked.
 ///
-/// Returns a handle for zmq_threadclose, or NULL: EFAULT without a function, EAGAIN, ENOMEM,
-/// EMFILE.
+/// Returns a handle for zmq_threadclose, or NULL.
+///
+/// Errors: EFAULT without a function, EAGAIN when it would have to wait and may not, or the time is
+/// over, ENOMEM when memory is exhausted, EMFILE when no more can exist.
+///
 /// Man page: none; used by test programs and bindings.
 ///
 /// # Safety
@@ -33,6 +36,8 @@ pub unsafe extern "C" fn zmq_threadstart(func: ThreadFn, arg: *mut c_void) -> *m
 /// Waits until a thread of zmq_threadstart ends, and gives up its handle. With anything else it
 /// does nothing (EFAULT).
 ///
+/// Errors: EFAULT when there is no such thread.
+///
 /// Man page: none; used by test programs and bindings.
 ///
 /// # Safety
@@ -47,6 +52,8 @@ pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
 
 /// Sleeps for whole seconds, or until a signal comes.
 ///
+/// Cannot fail.
+///
 /// Man page: none; used by test programs and bindings.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_sleep(seconds: c_int) {
@@ -56,7 +63,10 @@ pub extern "C" fn zmq_sleep(seconds: c_int) {
 
 /// Creates a counter that several threads may use at once; it begins at 0.
 ///
-/// Returns the counter, or NULL: ENOMEM, EMFILE when no more can exist.
+/// Returns the counter, or NULL.
+///
+/// Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+///
 /// Man page: zmq_atomic_counter_new.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
@@ -64,6 +74,8 @@ pub extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
 }
 
 /// Sets a counter. Without a counter it does nothing (EFAULT).
+///
+/// Errors: EFAULT when there is no such counter.
 ///
 /// Man page: zmq_atomic_counter_set.
 ///
@@ -76,7 +88,10 @@ pub unsafe extern "C" fn zmq_atomic_counter_set(counter: *mut c_void, value: c_i
 
 /// Adds one to a counter.
 ///
-/// Returns the value before, or -1: EFAULT when there is no such counter.
+/// Returns the value before, or -1.
+///
+/// Errors: EFAULT when there is no such counter.
+///
 /// Man page: zmq_atomic_counter_inc.
 ///
 /// # Safety
@@ -94,8 +109,10 @@ pub unsafe extern "C" fn zmq_atomic_counter_inc(counter: *mut c_void) -> c_int {
 
 /// Takes one from a counter.
 ///
-/// Returns 1, or 0 when the counter has reached 0 by that, or -1: EFAULT when there is no such
-/// counter.
+/// Returns 1, or 0 when the counter has reached 0 by that, or -1.
+///
+/// Errors: EFAULT when there is no such counter.
+///
 /// Man page: zmq_atomic_counter_dec.
 ///
 /// # Safety
@@ -112,7 +129,10 @@ pub unsafe extern "C" fn zmq_atomic_counter_dec(counter: *mut c_void) -> c_int {
 
 /// The value of a counter.
 ///
-/// Returns the value, or -1: EFAULT when there is no such counter.
+/// Returns the value, or -1.
+///
+/// Errors: EFAULT when there is no such counter.
+///
 /// Man page: zmq_atomic_counter_value.
 ///
 /// # Safety
@@ -124,6 +144,8 @@ pub unsafe extern "C" fn zmq_atomic_counter_value(counter: *mut c_void) -> c_int
 
 /// Ends the counter in `*counter_p` and leaves NULL there. Without a counter it does nothing
 /// (EFAULT).
+///
+/// Errors: EFAULT when there is no such counter.
 ///
 /// Man page: zmq_atomic_counter_destroy.
 ///
@@ -145,7 +167,10 @@ fn with_counter<T>(counter: *mut c_void, act: impl FnOnce(&mut c_int) -> T) -> R
 
 /// Starts a stopwatch.
 ///
-/// Returns the stopwatch, or NULL: ENOMEM, EMFILE when no more can exist.
+/// Returns the stopwatch, or NULL.
+///
+/// Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+///
 /// Man page: none; used by test programs and bindings.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_stopwatch_start() -> *mut c_void {
@@ -154,7 +179,10 @@ pub extern "C" fn zmq_stopwatch_start() -> *mut c_void {
 
 /// The time since the start, without stopping.
 ///
-/// Returns microseconds; 0 with EFAULT when there is no such stopwatch.
+/// Returns microseconds.
+///
+/// Errors: 0 with EFAULT when there is no such stopwatch.
+///
 /// Man page: none; used by test programs and bindings.
 ///
 /// # Safety
@@ -169,7 +197,10 @@ pub unsafe extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulo
 
 /// Stops and ends a stopwatch.
 ///
-/// Returns the microseconds since its start; 0 with EFAULT when there is no such stopwatch.
+/// Returns the microseconds since its start.
+///
+/// Errors: 0 with EFAULT when there is no such stopwatch.
+///
 /// Man page: none; used by test programs and bindings.
 ///
 /// # Safety

@@ -29,7 +29,10 @@ unsafe impl Send for Handler {}
 
 /// Creates an object that holds timers.
 ///
-/// Returns the object, or NULL: ENOMEM, EMFILE when no more can exist.
+/// Returns the object, or NULL.
+///
+/// Errors: ENOMEM when memory is exhausted, EMFILE when no more can exist.
+///
 /// Man page: zmq_timers.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_new() -> *mut c_void {
@@ -38,7 +41,10 @@ pub extern "C" fn zmq_timers_new() -> *mut c_void {
 
 /// Ends the object in `*timers_p` with its timers, and leaves NULL there.
 ///
-/// Returns 0, or -1: EFAULT when there is none.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is none.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety
@@ -55,7 +61,10 @@ pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int
 /// Adds a timer that calls `handler(id, arg)` every `interval` milliseconds, from
 /// zmq_timers_execute.
 ///
-/// Returns the timer's id, or -1: EFAULT when there is no such object or no handler.
+/// Returns the timer's id, or -1.
+///
+/// Errors: EFAULT when there is no such object or no handler.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety `handler` may be called with `arg` from any thread that calls zmq_timers_execute, until
@@ -76,8 +85,11 @@ pub unsafe extern "C" fn zmq_timers_add(
 
 /// Ends a timer.
 ///
-/// Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer or one
-/// cancelled before.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such object, EINVAL for an unknown timer or one cancelled
+/// before.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety
@@ -89,7 +101,10 @@ pub unsafe extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int)
 
 /// Changes a timer's interval (milliseconds) and starts it anew.
 ///
-/// Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such object, EINVAL for an unknown timer.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety
@@ -105,7 +120,10 @@ pub unsafe extern "C" fn zmq_timers_set_interval(
 
 /// Starts a timer's interval anew.
 ///
-/// Returns 0, or -1: EFAULT when there is no such object, EINVAL for an unknown timer.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such object, EINVAL for an unknown timer.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety
@@ -117,8 +135,10 @@ pub unsafe extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) 
 
 /// How long to wait until the next timer is due.
 ///
-/// Returns milliseconds, 0 when one is due, -1 when there are no timers; -1 with EFAULT when there
-/// is no such object.
+/// Returns milliseconds, 0 when one is due, -1 when there are no timers.
+///
+/// Errors: -1 with EFAULT when there is no such object.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety
@@ -134,7 +154,10 @@ pub unsafe extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
 /// Calls the handlers of all timers that are due, once each, in order of time. Handlers may add,
 /// change and cancel timers of the same object.
 ///
-/// Returns 0, or -1: EFAULT when there is no such object.
+/// Returns 0, or -1.
+///
+/// Errors: EFAULT when there is no such object.
+///
 /// Man page: zmq_timers.
 ///
 /// # Safety

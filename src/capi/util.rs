@@ -18,6 +18,10 @@ const CAPABILITIES: [&CStr; 7] = [c"ipc", c"tipc", c"vsock", c"curve", c"draft",
 
 /// The errno of the calling thread.
 ///
+/// Returns a code of the system or of the library (ZMQ_HAUSNUMERO and above).
+///
+/// Cannot fail.
+///
 /// Man page: zmq_errno.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_errno() -> c_int {
@@ -28,6 +32,9 @@ pub extern "C" fn zmq_errno() -> c_int {
 ///
 /// Returns a text that is never to be freed; for codes of the system it may change with the next
 /// call.
+///
+/// Cannot fail.
+///
 /// Man page: zmq_strerror.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
@@ -44,6 +51,8 @@ pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
 }
 
 /// The version of the library.
+///
+/// Cannot fail.
 ///
 /// Man page: zmq_version.
 ///
@@ -64,6 +73,9 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 /// Was the library built with a capability, such as "ipc" or "curve"? Names are case-sensitive.
 ///
 /// Returns 1 or 0; 0 also for NULL.
+///
+/// Cannot fail.
+///
 /// Man page: zmq_has.
 ///
 /// # Safety
@@ -83,7 +95,10 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
 
 /// Writes bytes as Z85 text: five characters for four bytes, and a NUL.
 ///
-/// Returns `dest`, or NULL: EINVAL when the size is not a multiple of 4, or for NULL.
+/// Returns `dest`, or NULL.
+///
+/// Errors: EINVAL when the size is not a multiple of 4, or for NULL.
+///
 /// Man page: zmq_z85_encode.
 ///
 /// # Safety `data` is NULL or points to `size` readable bytes; `dest` is NULL or has room for size
@@ -107,8 +122,11 @@ pub unsafe extern "C" fn zmq_z85_encode(
 
 /// Reads Z85 text: four bytes for five characters.
 ///
-/// Returns `dest`, or NULL with nothing written: EINVAL when the length is not a multiple of 5 or
-/// is 0, when the text is no Z85, or for NULL.
+/// Returns `dest`, or NULL with nothing written.
+///
+/// Errors: EINVAL when the length is not a multiple of 5 or is 0, when the text is no Z85, or for
+/// NULL.
+///
 /// Man page: zmq_z85_decode.
 ///
 /// # Safety `string` is NULL or a NUL-terminated string; `dest` is NULL or has room for four bytes
@@ -134,7 +152,10 @@ unsafe fn write_all(dest: *mut c_void, bytes: &[u8]) -> Result<(), Error> {
 
 /// Makes a CURVE key pair, as two Z85 texts of 40 characters and a NUL.
 ///
-/// Returns 0, or -1: EINVAL for NULL, or what the system says when it has no random bytes.
+/// Returns 0, or -1.
+///
+/// Errors: EINVAL for NULL, or what the system says when it has no random bytes.
+///
 /// Man page: zmq_curve_keypair.
 ///
 /// # Safety
@@ -156,8 +177,10 @@ pub unsafe extern "C" fn zmq_curve_keypair(
 
 /// Derives the public key of a CURVE secret key, both as Z85 texts of 40 characters and a NUL.
 ///
-/// Returns 0, or -1 with nothing written: EINVAL when the secret key is no Z85 text of 40
-/// characters, or for NULL.
+/// Returns 0, or -1 with nothing written.
+///
+/// Errors: EINVAL when the secret key is no Z85 text of 40 characters, or for NULL.
+///
 /// Man page: zmq_curve_public.
 ///
 /// # Safety `z85_public_key` is NULL or has room for 41 characters; `z85_secret_key` is NULL or a

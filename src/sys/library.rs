@@ -55,3 +55,26 @@ macro_rules! functions {
 }
 
 pub(super) use functions;
+
+/// What a C++ program prints, built against headers of this machine; `None`, with a word why, where they are missing.
+#[cfg(test)]
+pub(super) fn ask_headers(name: &str, flags: &[&str], source: &str) -> Option<Vec<usize>> {
+    use std::process::Command;
+    let folder = std::env::temp_dir().join(format!("ferrozmq-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (code, program) = (folder.join("ask.cpp"), folder.join("ask"));
+    std::fs::write(&code, source).expect("a file");
+    let built =
+        Command::new("c++").args(["-w", "-o"]).arg(&program).arg(&code).args(flags).output();
+    let answer = match built {
+        Ok(built) if built.status.success() => Command::new(&program).output().ok(),
+        _ => None,
+    };
+    std::fs::remove_dir_all(&folder).expect("our own");
+    let Some(answer) = answer else {
+        eprintln!("skipped: no compiler, or no headers of {name} (Debian: lib{name}-dev)");
+        return None;
+    };
+    let text = String::from_utf8(answer.stdout).expect("digits");
+    Some(text.split_whitespace().map(|word| word.parse().expect("a number")).collect())
+}

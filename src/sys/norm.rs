@@ -383,3 +383,47 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::library::ask_headers;
+    use std::mem::offset_of;
+
+    #[test]
+    fn events_look_as_the_header_has_them() {
+        let source = r#"
+            #include <normApi.h>
+            #include <cstddef>
+            #include <cstdio>
+            int main() {
+                printf("%zu %zu %zu %zu ", sizeof(NormEvent), offsetof(NormEvent, session),
+                    offsetof(NormEvent, sender), offsetof(NormEvent, object));
+                printf("%d %d %d %d %d %d %d %d ", NORM_TX_QUEUE_VACANCY, NORM_TX_QUEUE_EMPTY,
+                    NORM_TX_FLUSH_COMPLETED, NORM_REMOTE_SENDER_INACTIVE, NORM_RX_OBJECT_NEW,
+                    NORM_RX_OBJECT_UPDATED, NORM_RX_OBJECT_COMPLETED, NORM_RX_OBJECT_ABORTED);
+                printf("%d %d", NORM_OBJECT_STREAM, NORM_SYNC_CURRENT);
+            }"#;
+        let Some(found) = ask_headers("norm", &[], source) else { return };
+        let layout = [
+            size_of::<RawEvent>(),
+            offset_of!(RawEvent, session),
+            offset_of!(RawEvent, sender),
+            offset_of!(RawEvent, object),
+        ];
+        let numbers = [
+            TX_QUEUE_VACANCY,
+            TX_QUEUE_EMPTY,
+            TX_FLUSH_COMPLETED,
+            REMOTE_SENDER_INACTIVE,
+            RX_OBJECT_NEW,
+            RX_OBJECT_UPDATED,
+            RX_OBJECT_COMPLETED,
+            RX_OBJECT_ABORTED,
+            STREAM,
+            SYNC_CURRENT,
+        ];
+        assert_eq!(found[..4], layout);
+        assert_eq!(found[4..], numbers.map(|number| number as usize));
+    }
+}

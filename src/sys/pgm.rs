@@ -509,3 +509,80 @@ impl Drop for PgmSocket {
         unsafe { (self.pgm.0.close)(self.socket, true) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::library::ask_headers;
+    use std::mem::offset_of;
+
+    #[test]
+    fn structures_and_numbers_are_those_of_the_headers() {
+        let source = r#"
+            #define restrict
+            #include <pgm/pgm.h>
+            #include <cstddef>
+            #include <cstdio>
+            int main() {
+                printf("%zu %zu %zu %zu %zu %zu ", sizeof(pgm_tsi_t), sizeof(pgm_sockaddr_t),
+                    sizeof(pgm_group_source_req), sizeof(pgm_addrinfo_t), sizeof(pgm_interface_req_t),
+                    sizeof(pgm_error_t));
+                printf("%zu %zu %zu ", offsetof(pgm_sockaddr_t, sa_addr),
+                    offsetof(pgm_group_source_req, gsr_group), offsetof(pgm_group_source_req, gsr_addr));
+                printf("%zu %zu %zu %zu ", offsetof(pgm_addrinfo_t, ai_recv_addrs_len),
+                    offsetof(pgm_addrinfo_t, ai_recv_addrs), offsetof(pgm_addrinfo_t, ai_send_addrs_len),
+                    offsetof(pgm_addrinfo_t, ai_send_addrs));
+                printf("%zu %zu ", offsetof(pgm_interface_req_t, ir_address), offsetof(pgm_error_t, code));
+                printf("%d %d %d %d %d %d %d %d %d %d %d %d ", PGM_RECV_SOCK, PGM_REPAIR_SOCK,
+                    PGM_PENDING_SOCK, PGM_TIME_REMAIN, PGM_RATE_REMAIN, PGM_MTU, PGM_MSS,
+                    PGM_MULTICAST_LOOP, PGM_MULTICAST_HOPS, PGM_TOS, PGM_AMBIENT_SPM, PGM_HEARTBEAT_SPM);
+                printf("%d %d %d %d %d %d %d %d %d %d ", PGM_TXW_SQNS, PGM_TXW_MAX_RTE, PGM_PEER_EXPIRY,
+                    PGM_SPMR_EXPIRY, PGM_RXW_SQNS, PGM_NAK_BO_IVL, PGM_NAK_RPT_IVL, PGM_NAK_RDATA_IVL,
+                    PGM_NAK_DATA_RETRIES, PGM_NAK_NCF_RETRIES);
+                printf("%d %d %d %d %d %d %d %d ", PGM_SEND_ONLY, PGM_RECV_ONLY, PGM_PASSIVE, PGM_NOBLOCK,
+                    PGM_SEND_GROUP, PGM_JOIN_GROUP, PGM_UDP_ENCAP_UCAST_PORT, PGM_UDP_ENCAP_MCAST_PORT);
+                printf("%d %d %d %d %d %d ", IPPROTO_PGM, PGM_IO_STATUS_NORMAL, PGM_IO_STATUS_RESET,
+                    PGM_IO_STATUS_FIN, PGM_IO_STATUS_RATE_LIMITED, PGM_IO_STATUS_TIMER_PENDING);
+                printf("%d %d %d", PGM_ERROR_MFILE, PGM_ERROR_NFILE, PGM_ERROR_PERM);
+            }"#;
+        let flags = ["-I/usr/include/pgm-5.3", "-D__STDC_FORMAT_MACROS"];
+        let Some(found) = ask_headers("pgm", &flags, source) else { return };
+        let layout = [
+            size_of::<Source>(),
+            size_of::<SocketAddress>(),
+            size_of::<GroupRequest>(),
+            size_of::<AddressInfo>(),
+            size_of::<InterfaceRequest>(),
+            size_of::<RawError>(),
+            offset_of!(SocketAddress, source),
+            offset_of!(GroupRequest, group),
+            offset_of!(GroupRequest, address),
+            offset_of!(AddressInfo, receive_count),
+            offset_of!(AddressInfo, receive),
+            offset_of!(AddressInfo, send_count),
+            offset_of!(AddressInfo, send),
+            offset_of!(InterfaceRequest, address),
+            offset_of!(RawError, code),
+        ];
+        let numbers = [
+            [RECV_SOCK, REPAIR_SOCK, PENDING_SOCK],
+            [TIME_REMAIN, RATE_REMAIN, MTU],
+            [MSS, MULTICAST_LOOP, MULTICAST_HOPS],
+            [TOS, AMBIENT_SPM, HEARTBEAT_SPM],
+            [TXW_SQNS, TXW_MAX_RTE, PEER_EXPIRY],
+            [SPMR_EXPIRY, RXW_SQNS, NAK_BO_IVL],
+            [NAK_RPT_IVL, NAK_RDATA_IVL, NAK_DATA_RETRIES],
+            [NAK_NCF_RETRIES, SEND_ONLY, RECV_ONLY],
+            [PASSIVE, NOBLOCK, SEND_GROUP],
+            [JOIN_GROUP, UDP_ENCAP_UCAST_PORT, UDP_ENCAP_MCAST_PORT],
+            [PROTOCOL, NORMAL, RESET],
+            [FIN, RATE_LIMITED, TIMER_PENDING],
+            [OUT_OF_FILES[0], OUT_OF_FILES[1], NOT_PERMITTED],
+        ];
+        assert_eq!(found[..15], layout);
+        assert_eq!(
+            found[15..],
+            *numbers.as_flattened().iter().map(|n| *n as usize).collect::<Vec<_>>()
+        );
+    }
+}

@@ -138,7 +138,9 @@ fn socket_types_and_schemes() {
         (Scheme::Tipc, T::Pair, Connect, Ok(())),
         (Scheme::Vsock, T::Stream, Bind, Ok(())),
         (Scheme::Pgm, T::Push, Bind, Err(Error::NoCompatProto)),
-        (Scheme::Norm, T::Pub, Bind, Err(Error::ProtoNotSupported)),
+        (Scheme::Epgm, T::XSub, Connect, Ok(())),
+        (Scheme::Norm, T::Dealer, Connect, Err(Error::NoCompatProto)),
+        (Scheme::Norm, T::Pub, Bind, Ok(())),
     ] {
         assert_eq!(check(scheme, socket_type, direction), expected, "{scheme:?}");
     }

@@ -46,12 +46,23 @@ impl Peers {
         Peers::of("peer", "genuine", genuine_library(), !system)
     }
 
+    /// As [`Peers::new`], where the genuine library has to have WebSocket: the system's if it has, else the one that
+    /// `ctest/test.sh` has built.
+    pub fn web() -> Result<Peers, String> {
+        let peers = Peers::new()?;
+        match built_library() {
+            Some(built) if !peers.has(Side::Genuine, "WS")? => {
+                let system = Path::new("/usr/include/zmq.h").exists();
+                Peers::of("peer", "genuine-web", Some(built), !system)
+            }
+            _ => Ok(peers),
+        }
+    }
+
     /// Those that run `drafts.c`, and a genuine library that has the draft interface: `FERROZMQ_GENUINE_DRAFTS`, or
     /// what `ctest/test.sh` has built.
     pub fn drafts() -> Result<Peers, String> {
-        let built = super::target().join("ctest/genuine-drafts/lib/libzmq.so.5");
-        let library = env::var_os("FERROZMQ_GENUINE_DRAFTS").map_or(built, PathBuf::from);
-        Peers::of("drafts", "genuine-drafts", library.canonicalize().ok(), true)
+        Peers::of("drafts", "genuine-drafts", built_library(), true)
     }
 
     /// Those that run `groups.c`, with the genuine library of [`Peers::new`].
@@ -176,6 +187,12 @@ pub fn genuine_library() -> Option<PathBuf> {
         .filter(|line| line.trim_start().starts_with("libzmq.so.5 "))
         .filter_map(|line| line.rsplit(' ').next())
         .find_map(|path| Path::new(path).canonicalize().ok())
+}
+
+/// A genuine library with drafts and WebSocket: `FERROZMQ_GENUINE_DRAFTS`, or what `ctest/test.sh` has built.
+fn built_library() -> Option<PathBuf> {
+    let built = super::target().join("ctest/genuine-drafts/lib/libzmq.so.5");
+    env::var_os("FERROZMQ_GENUINE_DRAFTS").map_or(built, PathBuf::from).canonicalize().ok()
 }
 
 /// A port below those that the kernel gives to outgoing connections, each only once in this process: between this
