@@ -113,6 +113,7 @@ fn sending(options: &Options, buffer: u32) -> Sending {
 fn read(text: &str, ipv6: bool) -> Result<Meaning<'_>, Error> {
     let (node, rest) = match text.split_once(',') {
         None => (None, text),
+        Some(("", rest)) => (None, rest),
         Some((node, rest)) => {
             let node = node.parse().ok().filter(|node| (1..u32::MAX).contains(node));
             (Some(node.ok_or(Error::Invalid)?), rest)
@@ -120,6 +121,7 @@ fn read(text: &str, ipv6: bool) -> Result<Meaning<'_>, Error> {
     };
     let (interface, target) = match rest.split_once(';') {
         None => (None, rest),
+        Some(("", target)) => (None, target),
         Some((interface, target)) => (Some(interface), target),
     };
     if let Some(name) = interface
@@ -154,6 +156,7 @@ mod tests {
         let group = IpAddr::from([239, 192, 1, 1]);
         let meaning = |node, interface| Meaning { node, interface, address: group, port: 5556 };
         assert_eq!(read("239.192.1.1:5556", false), Ok(meaning(None, None)));
+        assert_eq!(read(",;239.192.1.1:5556", false), Ok(meaning(None, None)), "as if left out");
         assert_eq!(read("lo;239.192.1.1:5556", false), Ok(meaning(None, Some("lo"))));
         assert_eq!(read("127.0.0.1;239.192.1.1:5556", false), Ok(meaning(None, Some("127.0.0.1"))));
         assert_eq!(read("7,239.192.1.1:5556", false), Ok(meaning(Some(7), None)));
@@ -171,7 +174,6 @@ mod tests {
             "x,239.192.1.1:5556",
             "0,239.192.1.1:5556",
             "4294967295,239.192.1.1:5556",
-            ",239.192.1.1:5556",
         ] {
             assert_eq!(read(text, false), Err(Error::Invalid), "{text}");
         }

@@ -46,12 +46,12 @@ impl Peers {
         Peers::of("peer", "genuine", genuine_library(), !system)
     }
 
-    /// As [`Peers::new`], where the genuine library has to have WebSocket: the system's if it has, else the one that
+    /// As [`Peers::new`], where the genuine library has to have WebSocket with TLS: the system's if it has, else the one that
     /// `ctest/test.sh` has built.
     pub fn web() -> Result<Peers, String> {
         let peers = Peers::new()?;
         match built_library() {
-            Some(built) if !peers.has(Side::Genuine, "WS")? => {
+            Some(built) if !peers.has(Side::Genuine, "WSS")? => {
                 let system = Path::new("/usr/include/zmq.h").exists();
                 Peers::of("peer", "genuine-web", Some(built), !system)
             }
