@@ -39,9 +39,9 @@ packages() {
 }
 
 # Builds the library as it is meant to be used; $library says where it is. Without its Rust flavour, which only the tests
-# need, the optimiser sees the whole program (LTO).
+# need, the optimiser sees the whole program (LTO). libzmq.a comes with it.
 build_library() {
-    (cd "$root" && cargo rustc --release --lib --crate-type cdylib) || fail "it does not build"
+    (cd "$root" && cargo rustc --release --lib --crate-type cdylib,staticlib) || fail "it does not build"
     library=$target/release/libzmq.so
 }
 

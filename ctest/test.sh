@@ -64,7 +64,7 @@ build() {
         build_library
         # Of its own, as the tests of some stages build other flavours to the same place.
         mkdir -p "$work/built"
-        cp --remove-destination "$library" "$work/built/libzmq.so"
+        cp --remove-destination "$library" "${library%.so}.a" "$work/built/"
         library=$work/built/libzmq.so
     fi
     export FERROZMQ_LIB
