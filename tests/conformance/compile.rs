@@ -27,6 +27,7 @@ fn machine_flags() -> Vec<&'static str> {
     let libraries = [
         (zmq::sys::gssapi().is_some(), "-DHAVE_LIBGSSAPI_KRB5"),
         (zmq::sys::norm::norm().is_some(), "-DZMQ_HAVE_NORM"),
+        (zmq::sys::pgm::pgm().is_some(), "-DZMQ_HAVE_OPENPGM"),
     ];
     libraries.into_iter().filter(|(here, _)| *here).map(|(_, flag)| flag).collect()
 }
