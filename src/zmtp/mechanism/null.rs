@@ -10,6 +10,7 @@ use crate::base::constants::ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND;
 use crate::zmtp::command::{self, Command};
 use crate::zmtp::handshake::{Config, Failure, HandshakeError};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// One end of a NULL handshake.
 pub(super) struct Null {
@@ -32,7 +33,7 @@ impl Mechanism for Null {
                     domain: self.config.zap_domain.clone(),
                     routing_id: self.config.routing_id.clone(),
                     mechanism: b"NULL",
-                    credentials: Vec::new(),
+                    credentials: Zeroizing::default(),
                 }));
             }
             Input::Command(body, _) => self.receive(body)?,

@@ -183,9 +183,10 @@ impl Mechanism for Server {
 }
 
 /// Name and password out of a HELLO; `None` unless they fill it.
-fn credentials(fields: &[u8]) -> Option<Vec<Vec<u8>>> {
+fn credentials(fields: &[u8]) -> Option<Zeroizing<Vec<Vec<u8>>>> {
     let (&len, rest) = fields.split_first()?;
     let (username, rest) = rest.split_at_checked(usize::from(len))?;
     let (&len, password) = rest.split_first()?;
-    (password.len() == usize::from(len)).then(|| vec![username.to_vec(), password.to_vec()])
+    (password.len() == usize::from(len))
+        .then(|| Zeroizing::new(vec![username.to_vec(), password.to_vec()]))
 }

@@ -2,6 +2,8 @@
 //!
 //! Who carries them to the handler and back is the connection's affair.
 
+use zeroize::Zeroizing;
+
 use super::Outbox;
 use crate::base::Error;
 use crate::base::constants::{
@@ -26,16 +28,17 @@ pub struct ZapRequest {
     pub routing_id: Vec<u8>,
     /// The mechanism's name.
     pub mechanism: &'static [u8],
-    /// As many as the mechanism has.
-    pub credentials: Vec<Vec<u8>>,
+    /// As many as the mechanism has; they may be secret.
+    pub credentials: Zeroizing<Vec<Vec<u8>>>,
 }
 
 impl ZapRequest {
     /// The frames to send, empty delimiter first. `address` is the peer's, which is not known here.
-    pub fn frames(&self, address: &[u8]) -> Vec<Vec<u8>> {
+    pub fn frames(&self, address: &[u8]) -> Zeroizing<Vec<Vec<u8>>> {
         let head: [&[u8]; 7] =
             [b"", VERSION, REQUEST_ID, &self.domain, address, &self.routing_id, self.mechanism];
-        head.into_iter().map(<[u8]>::to_vec).chain(self.credentials.iter().cloned()).collect()
+        let head = head.into_iter().map(<[u8]>::to_vec);
+        Zeroizing::new(head.chain(self.credentials.iter().cloned()).collect())
     }
 }
 

@@ -14,7 +14,7 @@ fn asking(config: Config, out: &mut Vec<u8>) -> Handshake {
     };
     let frames = request.frames(b"127.0.0.1");
     let expected = [&b""[..], b"1.0", b"1", b"global", b"127.0.0.1", b"srv", b"NULL"];
-    assert_eq!(frames, expected);
+    assert_eq!(*frames, expected);
     assert_eq!(out.len(), 64, "READY waits for the answer");
     handshake
 }

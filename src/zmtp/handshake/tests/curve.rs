@@ -210,7 +210,7 @@ fn commands_have_their_sizes_and_their_fixed_parts() {
     assert_eq!(initiate[105..113], [0, 0, 0, 0, 0, 0, 0, 2]);
     let step = server.input(&command(&initiate), Instant::now(), &mut to_client).unwrap();
     let Status::Zap(request) = step.status else { panic!("{step:?}") };
-    assert_eq!(request.credentials, [secret(CLIENT).public().to_vec()]);
+    assert_eq!(*request.credentials, [secret(CLIENT).public().to_vec()]);
     assert_eq!((request.mechanism, &request.routing_id[..]), (&b"CURVE"[..], &b"srv"[..]));
     let status = server.zap_reply(ZapAnswer::NoHandler, &mut to_client).unwrap();
     assert!(matches!(status, Status::Done(_)));

@@ -91,7 +91,7 @@ fn the_handler_sees_name_and_password() {
         let frames = request.frames(b"::1");
         let expected: [&[u8]; 9] =
             [b"", b"1.0", b"1", b"global", b"::1", b"srv", b"PLAIN", name, password];
-        assert_eq!(frames, expected);
+        assert_eq!(*frames, expected);
     }
 }
 

@@ -185,7 +185,7 @@ impl Server {
                     domain: self.config.zap_domain.clone(),
                     routing_id: self.config.routing_id.clone(),
                     mechanism: b"CURVE",
-                    credentials: vec![long_term.to_vec()],
+                    credentials: vec![long_term.to_vec()].into(),
                 }))
             }
             Stage::AwaitsZap(_) | Stage::Done => {

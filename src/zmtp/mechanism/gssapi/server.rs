@@ -86,7 +86,7 @@ impl Server {
                     domain: self.config.zap_domain.clone(),
                     routing_id: self.config.routing_id.clone(),
                     mechanism: b"GSSAPI",
-                    credentials: vec![principal],
+                    credentials: vec![principal].into(),
                 }))
             }
             Stage::AwaitsReady(mut context, grant) => {
