@@ -352,6 +352,8 @@ static void publish (void)
  * next round, as messages stay in order. */
 static void round_of (const char *wanted, char *topics)
 {
+    /* What came of a later round: more than one is under way where the first answers took long. */
+    static char ahead[32];
     long round, got, tries;
     size_t count = 0;
     char text[32];
@@ -363,11 +365,21 @@ static void round_of (const char *wanted, char *topics)
             break;
     }
     check (zmq_recv (sockets[1], &round, sizeof round, 0), "zmq_recv");
-    while (count < 3 && poll_in (sockets[0], count < strlen (wanted) ? 200 : 0)) {
-        int size = zmq_recv (sockets[0], text, sizeof text - 1, 0);
-        check (size, "zmq_recv");
-        text[size] = 0;
+    while (count < 3) {
+        if (ahead[0]) {
+            strcpy (text, ahead);
+            ahead[0] = 0;
+        } else if (poll_in (sockets[0], count < strlen (wanted) ? 200 : 0)) {
+            int size = zmq_recv (sockets[0], text, sizeof text - 1, 0);
+            check (size, "zmq_recv");
+            text[size] = 0;
+        } else
+            break;
         got = atol (text + 2);
+        if (got > round) {
+            strcpy (ahead, text);
+            break;
+        }
         if (got == round || !strchr (wanted, text[0]))
             topics[count++] = text[0];
     }

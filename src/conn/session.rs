@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use socket2::SockAddr;
 
+use zeroize::Zeroize;
+
 use super::connection::{Connection, Loss};
 use super::strangers::Place;
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
@@ -443,6 +445,10 @@ pub(super) fn write_some(stream: &Stream, output: &mut Vec<u8>) -> Result<(), i3
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.raw_os_error().unwrap_or(libc::EIO)),
         }
+    }
+    if output.is_empty() {
+        // A password may have been in it.
+        output.zeroize();
     }
     Ok(())
 }

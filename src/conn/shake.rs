@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::session::{Handshaking, Kind, Phase, Session, fd_value, part, write_some};
 use super::worker::{Command, Context};
 use super::zap::Asking;
@@ -175,7 +177,8 @@ impl Session {
     /// Writes and reads for as long as the peer has something to say.
     fn exchange(&self, state: &mut Handshaking, context: &mut Context<'_>) -> Outcome {
         let stream = state.stream.clone();
-        let mut input = std::mem::take(&mut state.input);
+        // Passwords come this way.
+        let mut input = Zeroizing::new(std::mem::take(&mut state.input));
         let (mut reads, mut dry) = (0, false);
         match stream.secure() {
             Ok(true) => {}

@@ -50,11 +50,12 @@ impl Asking {
         Some(asking)
     }
 
-    /// Where memory does not suffice for the request nothing is asked, and the time limit ends it.
+    /// Where memory does not suffice for the request nothing is asked, and the time limit ends it. Of what may
+    /// be a password nothing stays behind.
     fn write(&mut self, frames: &[Vec<u8>]) {
         let last = frames.len().saturating_sub(1);
         for (n, frame) in frames.iter().enumerate() {
-            let written = Msg::copy_of(frame).ok().and_then(|mut part| {
+            let written = Msg::wiped(frame).ok().and_then(|mut part| {
                 part.set_more(n != last);
                 self.pipe.write(part).ok()
             });

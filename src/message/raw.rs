@@ -23,6 +23,8 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use zeroize::Zeroizing;
+
 use super::Metadata;
 use crate::base::Error;
 use crate::sync::copy_small;
@@ -254,6 +256,22 @@ impl Msg {
             }
         }
         Ok(msg)
+    }
+
+    /// A part over a copy of `secret` that is never copied inline, and overwritten when its last user is gone.
+    pub fn wiped(secret: &[u8]) -> Result<Msg, Error> {
+        unsafe extern "C" fn forget(_data: *mut c_void, hint: *mut c_void) {
+            // SAFETY: it comes from `Box::into_raw` below, and this is called once.
+            drop(unsafe { Box::from_raw(hint.cast::<Zeroizing<Vec<u8>>>()) });
+        }
+        let mut copy = Box::new(Zeroizing::new(secret.to_vec()));
+        let (data, size) = (copy.as_mut_ptr().cast(), copy.len());
+        let hint = Box::into_raw(copy).cast();
+        // SAFETY: the vector stays where it is and as it is until `forget` has it; bytes are `Send`.
+        unsafe { Msg::foreign(data, size, Some(forget), hint) }.inspect_err(|_| {
+            // SAFETY: on an error nothing was taken over.
+            unsafe { forget(data, hint) }
+        })
     }
 
     /// How many bytes the part has.

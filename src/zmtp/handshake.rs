@@ -4,6 +4,8 @@
 //! The order of things is kept here; the greeting's stages, the mechanism's commands and frame
 //! layouts have files of their own. Timers and events are the connection's.
 
+use zeroize::Zeroizing;
+
 use super::greeting::{Greeting, Local, Progress};
 use super::mechanism::crypto::Random;
 use super::mechanism::curve::Keys;
@@ -263,6 +265,8 @@ impl Handshake {
                     let Some(body) = partial.fill(protocol, rest, max_msg_size, bound)? else {
                         return Ok(Status::NeedMore);
                     };
+                    // Passwords come this way.
+                    let body = Zeroizing::new(body);
                     self.drive(protocol, Input::Command(&body, now), out)?
                 }
                 Stage::Done => return Ok(Status::NeedMore),

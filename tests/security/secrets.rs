@@ -219,7 +219,7 @@ fn keys_of_one_connection_do_not_outlive_it() {
     });
 }
 
-/// What a handler is told is the handler's to forget, so there is none here.
+/// A password may be told to whoever asks the server's handler, and to nobody else; the handler here forgets it.
 #[test]
 fn passwords_are_forgotten() {
     alone(|| {
@@ -230,10 +230,16 @@ fn passwords_are_forgotten() {
         let server = context.socket(c::ZMQ_REP);
         server.set(c::ZMQ_PLAIN_SERVER, 1);
         let address = server.listen();
+        let handler = context.socket(c::ZMQ_REP);
+        handler.api().bind("inproc://zeromq.zap.01").expect("a free name");
         client.connect(address);
         client.send(&[b"question"]);
+        let mut request = handler.recv();
+        assert_eq!(request.len(), 8);
+        request.iter_mut().for_each(|frame| black_box(frame).fill(0));
+        handler.send(&[b"1.0", b"1", b"200", b"text", b"", b""]);
         assert_eq!(server.recv(), [b"question"]);
-        drop((client, server, context));
+        drop((client, server, handler, context));
         assert_eq!(places(&password), []);
     });
 }
