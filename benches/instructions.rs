@@ -5,7 +5,7 @@
 //! Counted by callgrind (Debian's package valgrind), so that neither the machine's speed nor its other work matters:
 //! only the compiler and this library do. An operation that takes 3 % more than the baseline fails; one that takes less
 //! should get a lower baseline. `FERROZMQ_UPDATE_COUNTS=1` writes the baseline anew. With another compiler than the
-//! baseline's, or on another processor family, the counts are shown and not judged.
+//! baseline's, or on another processor, the counts are shown and not judged.
 //!
 //! Each operation runs in batches, between whose counts the median decides: over tcp the I/O thread may take a part
 //! of the work in some of them. Spinning is turned off, as it counts time and not work.
@@ -306,12 +306,16 @@ fn baseline_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.txt")
 }
 
-/// What decides over the counts beside this library.
+/// What decides over the counts beside this library: the C library copies memory by the processor's means.
 fn compiler() -> String {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version =
         Command::new(rustc).arg("--version").output().map(|out| out.stdout).unwrap_or_default();
-    format!("{}, {}", String::from_utf8_lossy(&version).trim(), env::consts::ARCH)
+    let machine = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor =
+        machine.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let processor = processor.map_or("", |(_, name)| name.trim());
+    format!("{}, {}, {processor}", String::from_utf8_lossy(&version).trim(), env::consts::ARCH)
 }
 
 fn read_baseline(text: &str) -> (String, BTreeMap<&str, f64>) {
