@@ -262,14 +262,19 @@ impl SendQueue {
         self.recount();
     }
 
-    /// Forgets everything that waits but the message that the kernel may have in part.
+    /// Forgets every message that waits but the one that the kernel may have in part. What the connection itself
+    /// has to say in front of them stays: the peer waits for it.
     pub(super) fn clear_unbegun(&mut self) {
         let begun = self.link.blocked || self.head_offset > 0 || self.head_open;
+        let own = self.segments.iter().take_while(|segment| {
+            matches!(segment, Segment::Frames { messages: 0, open: false, opaque: true, .. })
+        });
+        let own = own.count();
         let end = self.segments.iter().filter(|_| begun).position(|segment| match segment {
             Segment::Frames { open, .. } => !open,
             Segment::Payload(msg) | Segment::Message(msg) => !msg.more(),
         });
-        self.segments.truncate(end.map_or(0, |end| end + 1));
+        self.segments.truncate(end.map_or(0, |end| end + 1).max(own));
         self.recount();
     }
 
@@ -322,4 +327,34 @@ fn unframe_segment(
         at = end;
     }
     skipping
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(queue: &SendQueue) -> Vec<&[u8]> {
+        let bytes = queue.segments.iter().map(|segment| match segment {
+            Segment::Frames { bytes, .. } => bytes.as_slice(),
+            Segment::Payload(msg) | Segment::Message(msg) => msg.data(),
+        });
+        bytes.collect()
+    }
+
+    /// A socket that keeps the newest message only sends while its connection has not said everything of the
+    /// handshake: the peer would wait for the rest for ever.
+    #[test]
+    fn conflation_leaves_what_the_handshake_has_to_say() {
+        let mut queue = SendQueue::default();
+        queue.push(&mut Msg::copy_of(b"old").unwrap());
+        queue.push_raw_front(b"READY".to_vec());
+        queue.clear_unbegun();
+        queue.push(&mut Msg::copy_of(b"new").unwrap());
+        assert_eq!(whole(&queue), [&b"READY"[..], b"new"]);
+        // Begun: a message goes out to its end, and what came after it is forgotten.
+        queue.head_offset = 1;
+        queue.clear_unbegun();
+        assert_eq!(whole(&queue), [b"READY"]);
+        assert_eq!((queue.messages, queue.bytes), (0, 5));
+    }
 }
