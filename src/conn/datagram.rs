@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Shared;
 use super::connection::Gate;
@@ -146,14 +146,7 @@ impl Mouth {
         if linger_ms == 0 {
             return self.finish();
         }
-        self.linger = Some(match u64::try_from(linger_ms) {
-            Err(_) => Linger::Forever,
-            Ok(ms) => {
-                let until = context.now + Duration::from_millis(ms);
-                context.timers.schedule(until, self.link.key);
-                Linger::Until(until)
-            }
-        });
+        self.linger = Some(Linger::begin(linger_ms, self.link.key, context));
         self.settle()
     }
 

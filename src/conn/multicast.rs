@@ -237,14 +237,7 @@ impl Member {
         if linger_ms == 0 {
             return self.finish();
         }
-        self.linger = Some(match u64::try_from(linger_ms) {
-            Err(_) => Linger::Forever,
-            Ok(ms) => {
-                let until = context.now + Duration::from_millis(ms);
-                context.timers.schedule(until, self.link.key);
-                Linger::Until(until)
-            }
-        });
+        self.linger = Some(Linger::begin(linger_ms, self.link.key, context));
         self.attend(context)
     }
 

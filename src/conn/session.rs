@@ -102,6 +102,16 @@ pub(super) enum Linger {
     Until(Instant),
 }
 
+impl Linger {
+    /// From now on for so many milliseconds (below 0: for ever), at whose end the timer of `key` is called.
+    pub(super) fn begin(linger_ms: i32, key: usize, context: &mut Context<'_>) -> Linger {
+        let Ok(ms) = u64::try_from(linger_ms) else { return Linger::Forever };
+        let until = context.now + Duration::from_millis(ms);
+        context.timers.schedule(until, key);
+        Linger::Until(until)
+    }
+}
+
 /// A connecter that was not started yet: its pipe has to report to the socket first.
 pub struct Dialer {
     place: EndpointRef,
@@ -252,14 +262,7 @@ impl Session {
         if linger_ms == 0 || self.connection.wire.send.lock().is_done() {
             return self.finish();
         }
-        self.linger = Some(match u64::try_from(linger_ms) {
-            Err(_) => Linger::Forever,
-            Ok(ms) => {
-                let until = context.now + Duration::from_millis(ms);
-                context.timers.schedule(until, self.connection.key());
-                Linger::Until(until)
-            }
-        });
+        self.linger = Some(Linger::begin(linger_ms, self.connection.key(), context));
         // What comes in is of no interest any more, but a lost peer is.
         self.connection.gate.lock().taken = false;
         true

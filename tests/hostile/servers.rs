@@ -265,8 +265,9 @@ fn a_raw_socket_takes_whatever_comes() {
             drop(peer);
             assert_eq!(server.recv(), [id.clone(), Vec::new()], "so is its end");
         }
-        // Either way it is gone.
+        // Either way it is gone. Until the socket has seen that, what is sent is lost or has to wait.
         let sent = server.try_send(&[&id, b"ghost"], c::ZMQ_DONTWAIT);
-        assert!(matches!(sent, Ok(()) | Err(Error::HostUnreachable)), "{sent:?}");
+        let allowed = matches!(sent, Ok(()) | Err(Error::HostUnreachable | Error::Again));
+        assert!(allowed, "{sent:?}");
     }
 }
