@@ -15,50 +15,17 @@
 #define ZMQ_BUILD_DRAFT_API 1
 #endif
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
+#include "end.h"
 
 enum { PATIENCE_MS = 20000, QUESTIONS = 120, NUMBERS = 20000 };
 
-static void *context;
 static int binds;
 static const char *endpoint, *other;
 
-static void die (const char *what)
-{
-    fprintf (stderr, "drafts: %s: %s\n", what, zmq_strerror (zmq_errno ()));
-    exit (1);
-}
-
-static void wrong (const char *what)
-{
-    fprintf (stderr, "drafts: %s\n", what);
-    exit (1);
-}
-
-static int check (int result, const char *what)
-{
-    if (result < 0)
-        die (what);
-    return result;
-}
-
-static void *open_socket (int type)
-{
-    int patience = PATIENCE_MS;
-    void *socket = zmq_socket (context, type);
-    if (!socket)
-        die ("zmq_socket");
-    check (zmq_setsockopt (socket, ZMQ_RCVTIMEO, &patience, sizeof patience), "zmq_setsockopt");
-    check (zmq_setsockopt (socket, ZMQ_SNDTIMEO, &patience, sizeof patience), "zmq_setsockopt");
-    return socket;
-}
-
 static void *joined (int type, const char *where)
 {
-    void *socket = open_socket (type);
+    void *socket = patient_socket (type, PATIENCE_MS);
     check (binds ? zmq_bind (socket, where) : zmq_connect (socket, where), where);
     return socket;
 }
@@ -113,7 +80,7 @@ static void answer (void *socket, int numbered)
 
 static void peer (int left)
 {
-    void *socket = open_socket (ZMQ_PEER);
+    void *socket = patient_socket (ZMQ_PEER, PATIENCE_MS);
     uint32_t number = 0;
     (void) left;
     if (binds)
@@ -209,7 +176,7 @@ static void dish (void *socket, void *control)
 /* Datagrams may be lost, so each question is repeated until its answer is here. */
 static void dgram (int left)
 {
-    void *socket = open_socket (ZMQ_DGRAM);
+    void *socket = patient_socket (ZMQ_DGRAM, PATIENCE_MS);
     char address[64], body[64], text[64];
     const char *far = strstr (other, "://") + 3;
     int pause = 100, questions = 20, tries, size;

@@ -5,43 +5,18 @@
  *
  * The publisher says "a beacon" until the subscriber has heard it, then a number of messages of one and of several
  * parts, each after one of another topic, and waits for the word that all came. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
+#include "end.h"
 
 enum { PATIENCE_MS = 40000, BEACON_MS = 20, MESSAGES = 40 };
 
-static void *context;
-
-static void die (const char *what)
+/* What is wrong with a message, by its number. */
+static void amiss (const char *what, int number)
 {
-    fprintf (stderr, "groups: %s: %s\n", what, zmq_strerror (zmq_errno ()));
-    exit (1);
-}
-
-static void wrong (const char *what, int number)
-{
-    fprintf (stderr, "groups: %s (message %d)\n", what, number);
-    exit (1);
-}
-
-static int check (int result, const char *what)
-{
-    if (result < 0)
-        die (what);
-    return result;
-}
-
-static void *open_socket (int type)
-{
-    int patience = PATIENCE_MS;
-    void *socket = zmq_socket (context, type);
-    if (!socket)
-        die ("zmq_socket");
-    check (zmq_setsockopt (socket, ZMQ_RCVTIMEO, &patience, sizeof patience), "zmq_setsockopt");
-    check (zmq_setsockopt (socket, ZMQ_SNDTIMEO, &patience, sizeof patience), "zmq_setsockopt");
-    return socket;
+    char place[32];
+    sprintf (place, "message %d", number);
+    doing = place;
+    wrong (what);
 }
 
 static size_t size_of (int number, size_t largest)
@@ -63,7 +38,7 @@ static void publish (void *socket, void *back, size_t largest)
     zmq_pollitem_t item = {back, 0, ZMQ_POLLIN, 0};
     for (number = 0; !check (zmq_poll (&item, 1, BEACON_MS), "zmq_poll"); number++) {
         if (number > PATIENCE_MS / BEACON_MS)
-            wrong ("nobody hears", -1);
+            wrong ("nobody hears");
         say (socket, "a beacon", 8, 0);
     }
     check (zmq_recv (back, word, sizeof word, 0), "the first word");
@@ -97,7 +72,7 @@ static void subscribe (void *socket, void *back, size_t largest)
     int number, size, i;
     do {
         if (part (socket, body, largest + 64, &size))
-            wrong ("a beacon of several parts", -1);
+            wrong ("a beacon of several parts");
     } while (size != 8 || memcmp (body, "a beacon", 8));
     say (back, "heard", 5, 0);
     for (number = 0; number < MESSAGES; number++) {
@@ -108,14 +83,14 @@ static void subscribe (void *socket, void *back, size_t largest)
         }
         sprintf (expected, "amessage%02d", number);
         if (!more || size != 10 || memcmp (body, expected, 10))
-            wrong ("not what comes next", number);
+            amiss ("not what comes next", number);
         if (number % 3 == 0 && (!part (socket, body, largest + 64, &size) || size != 0))
-            wrong ("not an empty part", number);
+            amiss ("not an empty part", number);
         if (part (socket, body, largest + 64, &size) || size != (int) size_of (number, largest))
-            wrong ("not the last part", number);
+            amiss ("not the last part", number);
         for (i = 0; i < size; i++)
             if (body[i] != (char) number)
-                wrong ("not the body", number);
+                amiss ("not the body", number);
     }
     say (back, "done", 4, 0);
     free (body);
@@ -129,8 +104,8 @@ static int type_of (const char *name)
     for (i = 0; i < 4; i++)
         if (!strcmp (name, names[i]))
             return types[i];
-    fprintf (stderr, "groups: no type %s\n", name);
-    exit (1);
+    wrong ("no such socket type");
+    return -1;
 }
 
 int main (int argc, char **argv)
@@ -139,18 +114,16 @@ int main (int argc, char **argv)
     void *socket, *back;
     if (argc == 3 && !strcmp (argv[1], "has"))
         return !zmq_has (argv[2]);
-    if (argc != 8) {
-        fprintf (stderr, "groups: see the head of groups.c\n");
-        return 1;
-    }
+    if (argc != 8)
+        wrong ("see the head of groups.c");
     publishes = !strcmp (argv[1], "publish");
     type = type_of (argv[2]);
     rate = atoi (argv[5]);
     context = zmq_ctx_new ();
-    back = open_socket (ZMQ_PAIR);
+    back = patient_socket (ZMQ_PAIR, PATIENCE_MS);
     check (publishes ? zmq_bind (back, argv[7]) : zmq_connect (back, argv[7]), argv[7]);
-    socket = open_socket (type);
-    check (zmq_setsockopt (socket, ZMQ_RATE, &rate, sizeof rate), "ZMQ_RATE");
+    socket = patient_socket (type, PATIENCE_MS);
+    set_int (socket, ZMQ_RATE, rate);
     if (type == ZMQ_SUB)
         check (zmq_setsockopt (socket, ZMQ_SUBSCRIBE, "a ", 2), "ZMQ_SUBSCRIBE");
     if (type == ZMQ_SUB)

@@ -26,42 +26,16 @@
  *   has CAPABILITY       zmq_has affirms it
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
+#include "end.h"
 
 enum { PATIENCE_MS = 20000, SOCKETS = 8, PARTS = 16 };
 
-static void *context, *sockets[SOCKETS], *monitors[SOCKETS];
+static void *sockets[SOCKETS], *monitors[SOCKETS];
 static int open_sockets, current;
-static const char *doing = "starting";
 
 /* The part that the last wildcard matched, for each socket. */
 static struct { char bytes[256]; size_t size; } kept[SOCKETS];
-
-static void die (const char *what)
-{
-    fprintf (stderr, "peer: %s: %s: %s\n", doing, what, zmq_strerror (zmq_errno ()));
-    exit (1);
-}
-
-static void wrong (const char *what)
-{
-    fprintf (stderr, "peer: %s: %s\n", doing, what);
-    exit (1);
-}
-
-static void check (int result, const char *what)
-{
-    if (result < 0)
-        die (what);
-}
-
-static void set_int (void *socket, int option, int value)
-{
-    check (zmq_setsockopt (socket, option, &value, sizeof value), "zmq_setsockopt");
-}
 
 /* ------------------------------------------------------------------------------------------------ texts and parts */
 
@@ -489,11 +463,7 @@ static void open_socket (const char *type)
     if (open_sockets == SOCKETS)
         wrong ("too many sockets");
     current = open_sockets++;
-    sockets[current] = zmq_socket (context, type_of (type));
-    if (!sockets[current])
-        die ("zmq_socket");
-    set_int (sockets[current], ZMQ_RCVTIMEO, PATIENCE_MS);
-    set_int (sockets[current], ZMQ_SNDTIMEO, PATIENCE_MS);
+    sockets[current] = patient_socket (type_of (type), PATIENCE_MS);
     /* Long enough for everything. A subscriber keeps its default of 0: nobody needs its last subscriptions. */
     if (strcmp (type, "sub") && strcmp (type, "xsub"))
         set_int (sockets[current], ZMQ_LINGER, PATIENCE_MS);

@@ -83,8 +83,9 @@ impl Peers {
             Some(path) => Some((super::link_folder(&path, &work.join(links))?, path)),
             None => None,
         };
-        let source = super::repository().join(format!("ctest/interop/{source}.c"));
-        let program = super::compile::compile(&source, &[], our_header, &work, &ours)?;
+        let folder = super::repository().join("ctest/interop");
+        let (source, shared) = (folder.join(format!("{source}.c")), folder.join("end.h"));
+        let program = super::compile::compile(&source, &[&shared], our_header, &work, &ours)?;
         super::check_loaded(&program, &ours, &library)?;
         if let Some((folder, path)) = &genuine {
             super::check_loaded(&program, folder, path)?;
