@@ -37,7 +37,7 @@ tests! {
     greeting frames_v1 frames_v2 frames_v3 handshake_null handshake_plain_client handshake_plain_server
     handshake_curve_client handshake_curve_server curve_traffic
     handshake_gssapi_client handshake_gssapi_server gssapi_traffic commands metadata zap_reply z85 endpoint
-    address_filter option_values socks websocket_client websocket_server
+    address_filter option_values socks websocket_client websocket_server multicast_stream multicast_loss
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod curve;
 mod decoding;
 mod gssapi;
 mod handshakes;
+mod multicast;
 mod seeds;
 mod texts;
 mod websocket;
@@ -15,7 +16,7 @@ mod websocket;
 pub use seeds::{escape, unescape};
 
 /// A target's name and function.
-pub const TARGETS: [(&str, fn(&[u8])); 23] = [
+pub const TARGETS: [(&str, fn(&[u8])); 25] = [
     ("greeting", handshakes::greeting),
     ("frames_v1", decoding::frames_v1),
     ("frames_v2", decoding::frames_v2),
@@ -39,6 +40,8 @@ pub const TARGETS: [(&str, fn(&[u8])); 23] = [
     ("socks", texts::socks),
     ("websocket_client", websocket::client),
     ("websocket_server", websocket::server),
+    ("multicast_stream", multicast::stream),
+    ("multicast_loss", multicast::loss),
 ];
 
 /// Runs one target on one input.
