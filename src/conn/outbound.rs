@@ -207,16 +207,6 @@ pub(super) fn clock() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// Whether a sender that must not wait is still filling the queue: it is let, up to its mark or for a
-/// millisecond, so that it meets its mark rather than a race with the I/O thread.
-fn in_full_swing(queue: &mut SendQueue) -> bool {
-    const ROUNDS: u8 = 10;
-    let (bytes, (seen, rounds)) = (queue.bytes, queue.link.grown);
-    let swings = queue.link.hurried && bytes > seen && rounds < ROUNDS;
-    queue.link.grown = if swings { (bytes, rounds + 1) } else { (0, 0) };
-    swings
-}
-
 /// What came of an attempt to write everything.
 struct Written {
     messages: usize,
@@ -286,9 +276,6 @@ impl Connection {
             return true;
         }
         queue.link.quiet = 0;
-        if !first && in_full_swing(&mut queue) {
-            return true;
-        }
         let idle = queue.link.open && !queue.link.writing && !queue.link.blocked;
         if idle && (first || flushed == 0) {
             self.drain(queue);

@@ -101,7 +101,7 @@ impl FanOut {
         self.chosen
             .iter()
             .copied()
-            .find(|id| pipes.get(*id).is_some_and(|pipe| !pipe.check_write() && !pipe.ended()))
+            .find(|id| pipes.get(*id).is_some_and(|pipe| !has_room(pipe) && !pipe.ended()))
     }
 
     /// Sends a part to those chosen at the beginning of its message, and takes it.
@@ -139,6 +139,10 @@ impl FanOut {
             self.chosen.clear();
         }
     }
+}
+
+fn has_room(pipe: &mut Pipe) -> bool {
+    pipe.admits() && pipe.check_write()
 }
 
 /// Gives a pipe its copy. The last one gets the original, which saves the only copy where there is one peer.

@@ -66,6 +66,7 @@ impl LoadBalancer {
         }
         while let Some(id) = self.ring.current() {
             if let Some(pipe) = pipes.get(id)
+                && pipe.admits()
                 && pipe.send(msg)
             {
                 if more {

@@ -56,6 +56,9 @@ impl Pattern for Pair {
             msg.take();
         } else {
             let pipe = self.peer.and_then(|id| pipes.get(id)).ok_or(Error::Again)?;
+            if !self.sending && !pipe.admits() {
+                return Err(Error::Again);
+            }
             if let Err(back) = pipe.write(msg.take()) {
                 *msg = back;
                 return Err(Error::Again);

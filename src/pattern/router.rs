@@ -29,7 +29,7 @@ impl Router {
             if let Some(id) = self.peers.find(msg.data())
                 && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.deaf())
             {
-                if pipe.check_write() {
+                if (!self.peers.options.mandatory || pipe.admits()) && pipe.check_write() {
                     self.receiver = Some(id);
                 } else {
                     refusal = Error::Again;

@@ -91,7 +91,7 @@ impl Pattern for Server {
         let id = self.by_number.get(&number).copied().ok_or(Error::HostUnreachable)?;
         let pipe = pipes.get(id).filter(|pipe| !pipe.ended()).ok_or(Error::HostUnreachable)?;
         msg.set_routing_id(0);
-        if !pipe.send(msg) {
+        if !(pipe.admits() && pipe.send(msg)) {
             msg.set_routing_id(number);
             // Full, unless it ended just now.
             return Err(if pipe.ended() { Error::HostUnreachable } else { Error::Again });

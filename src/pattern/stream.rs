@@ -37,7 +37,7 @@ impl Stream {
         // Without more parts there is nothing to send; the name is swallowed.
         if msg.more() {
             let id = self.peers.find(msg.data()).ok_or(Error::HostUnreachable)?;
-            if !pipes.get(id).is_some_and(|pipe| pipe.check_write()) {
+            if !pipes.get(id).is_some_and(|pipe| pipe.admits() && pipe.check_write()) {
                 return Err(Error::Again);
             }
             self.receiver = Some(id);

@@ -284,6 +284,17 @@ impl Pipe {
             }
     }
 
+    /// Whether the first part of a message may be written by what the caller knows of the room for it; where that is
+    /// used up, one that must not wait may be refused once though there is room again. For those who lose nothing
+    /// by it: they come again when the pipe is writable.
+    #[inline]
+    pub fn admits(&mut self) -> bool {
+        match &mut self.end {
+            End::Inproc(_) => true,
+            End::Wire(end) => end.admits(self.mood.hurried.load(Ordering::Relaxed)),
+        }
+    }
+
     /// Appends a part; the mark is checked at the first part of a message only. Gives the part back when
     /// the pipe is full or over.
     #[inline]

@@ -59,12 +59,8 @@ pub struct Link {
     pub flushed: u32,
     /// Nothing was appended since the guard last looked, this many times.
     pub quiet: u8,
-    /// The last sender must not wait, and so writes nothing itself while under guard.
-    pub hurried: bool,
     /// Waiting for the kernel to take some of it was in vain.
     pub stubborn: bool,
-    /// Bytes that waited when the guard last left them to grow, and how often it did.
-    pub grown: (usize, u8),
 }
 
 /// A piece of the send queue.

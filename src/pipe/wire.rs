@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use super::sending::{HEAVY, SEGMENT};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency};
@@ -19,6 +20,8 @@ pub use super::sending::{Link, Segment, SendQueue};
 /// Received payloads from this size share the chunk they came in; smaller ones are copied, so that a
 /// message that is kept does not keep a chunk many times its size.
 const SHARE_CHUNK: usize = 1024;
+/// A caller that must not wait is shown the room that came about while it sent at most this often.
+const NEWS_OF_ROOM: Duration = Duration::from_millis(1);
 /// Under guard the sender looks at the clock this often, in messages.
 const GUARDED_STRIDE: u32 = 32;
 
@@ -312,6 +315,10 @@ pub struct End {
     /// Messages and bytes appended under guard since the connection was last asked.
     unflushed: u32,
     unflushed_bytes: usize,
+    /// Messages that a caller that must not wait may append by what was last seen of the queue, and when that was;
+    /// None: the next one sees how it is by then.
+    credit: usize,
+    looked: Option<Instant>,
     /// More waits than should for long.
     pub(super) heavy: bool,
     closed: bool,
@@ -330,6 +337,8 @@ impl End {
             consumed: 0,
             unflushed: 0,
             unflushed_bytes: 0,
+            credit: 0,
+            looked: None,
             heavy: false,
             closed: false,
         }
@@ -347,6 +356,7 @@ impl End {
     pub(super) fn set_marks(&mut self, send: i32, receive: i32) {
         self.wire.send_mark.store(send, Ordering::Relaxed);
         self.wire.receive_mark.store(receive, Ordering::Relaxed);
+        (self.credit, self.looked) = (0, None);
         let mut queue = self.wire.send.lock();
         queue.unacknowledged %= self.wire.low_water_mark();
         if queue.full && queue.pending() < self.wire.send_limit() {
@@ -423,9 +433,47 @@ impl End {
         if self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf() {
             return false;
         }
+        if !hurried {
+            self.looked = None;
+        }
         self.wire.conflate
             || self.wire.send.lock().pending() < self.wire.send_limit()
             || self.make_room(hurried)
+    }
+
+    /// Whether the caller may begin a message by what it knows of the room. One that must not wait meets its mark
+    /// after as many messages as there was room for, and not only when it outruns who writes them out: it sees
+    /// what that achieved meanwhile after a millisecond, or once it was refused.
+    #[inline]
+    pub(super) fn admits(&mut self, hurried: bool) -> bool {
+        if !hurried {
+            self.looked = None;
+            return true;
+        }
+        self.credit > 0 || self.wire.conflate || self.look_for_room()
+    }
+
+    /// All the room that was seen is used up.
+    #[cold]
+    fn look_for_room(&mut self) -> bool {
+        if self.ended() || self.deaf() {
+            return false;
+        }
+        let now = Instant::now();
+        let early = self.looked.take().is_some_and(|then| now.duration_since(then) < NEWS_OF_ROOM);
+        let limit = self.wire.send_limit();
+        let pending = self.wire.send.lock().pending();
+        if pending >= limit && !self.make_room(true) {
+            return false;
+        }
+        if early {
+            // Nobody else would tell.
+            self.wire.post(|target| Notice::Writable(target.key));
+            return false;
+        }
+        self.credit = limit.saturating_sub(pending).max(1);
+        self.looked = Some(now);
+        true
     }
 
     /// The queue is at its mark: writes it out if the kernel takes it, else asks to be told. Where the
@@ -464,10 +512,10 @@ impl End {
             drop(queue);
             self.stage.push(msg.take());
         } else {
-            queue.link.hurried = hurried;
             queue.push(msg);
             self.heavy |= queue.bytes > HEAVY && !queue.link.stubborn;
             drop(queue);
+            self.credit = self.credit.saturating_sub(1);
             self.unflushed_bytes += size;
         }
         true
@@ -483,12 +531,15 @@ impl End {
                 self.unflushed_bytes += part.size();
                 queue.push(&mut part);
             }
+            drop(queue);
+            self.credit = self.credit.saturating_sub(1);
         }
     }
 
     pub(super) fn write_control(&mut self, mut msg: Msg) {
         if !self.closed && !self.wire.gone.load(Ordering::Relaxed) {
             self.wire.send.lock().push(&mut msg);
+            self.credit = self.credit.saturating_sub(1);
         }
     }
 
@@ -583,5 +634,109 @@ fn meet(items: &mut VecDeque<Item>, metadata: &mut Option<Arc<Metadata>>) {
 impl Drop for End {
     fn drop(&mut self) {
         self.close(-1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::{PipeId, Pulled};
+    use crate::sync::Mailbox;
+    use std::os::fd::AsRawFd;
+
+    /// A connection that writes when it is told to.
+    struct Idle;
+
+    impl Driver for Idle {
+        fn flush(&self, _urgency: Urgency) {}
+
+        fn pull(&self) -> Pulled {
+            Pulled::Nothing
+        }
+
+        fn resume(&self) -> bool {
+            false
+        }
+
+        fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+            None
+        }
+
+        fn give_back(&self) {}
+
+        fn rewatch(&self) {}
+
+        fn ease(&self) {}
+
+        fn addresses(&self) -> (String, String) {
+            Default::default()
+        }
+
+        fn close(&self, _linger_ms: i32) {}
+
+        fn fail(&self) {}
+    }
+
+    fn end(send_mark: i32) -> (End, Arc<Mailbox<Notice>>) {
+        let mailbox = Arc::default();
+        let mut end = End::new(Wire::new(send_mark, 0, false), Arc::new(Idle));
+        let key = PipeKey { id: PipeId(0), generation: 0 };
+        end.bind_target(Target { mailbox: Arc::clone(&mailbox), key });
+        (end, mailbox)
+    }
+
+    /// Sends in a hurry; what is taken is in the kernel at once.
+    fn sends(end: &mut End, hurried: bool) -> bool {
+        let sent = end.admits(hurried) && end.send(&mut Msg::new(), hurried);
+        let mut queue = end.wire.send.lock();
+        queue.take();
+        let messages = queue.messages;
+        end.wire.sent(&mut queue, messages, 0);
+        drop(queue);
+        sent
+    }
+
+    #[test]
+    fn a_caller_that_must_not_wait_meets_its_mark_however_fast_the_connection_is() {
+        let (mut end, mailbox) = end(4);
+        assert!(sends(&mut end, true));
+        // As if no time passed.
+        end.looked = Some(Instant::now() + Duration::from_secs(3600));
+        for _ in 1..4 {
+            assert!(sends(&mut end, true));
+        }
+        assert!(!mailbox.pending());
+        assert!(!sends(&mut end, true));
+        assert!(mailbox.pending(), "nobody else says that there is room");
+        assert!(sends(&mut end, true), "once is enough");
+    }
+
+    #[test]
+    fn room_shows_after_a_while_and_to_who_may_wait_or_asks() {
+        for news in ["time", "wait", "ask"] {
+            let (mut end, mailbox) = end(2);
+            assert!(sends(&mut end, true) && sends(&mut end, true));
+            end.looked = Some(Instant::now() + Duration::from_secs(3600));
+            match news {
+                "time" => end.looked = Instant::now().checked_sub(2 * NEWS_OF_ROOM),
+                "wait" => assert!(sends(&mut end, false)),
+                _ => assert!(end.check_write(false)),
+            }
+            assert!(sends(&mut end, true), "{news}");
+            assert!(!mailbox.pending());
+        }
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_tells_when_it_has_room() {
+        let (mut end, mailbox) = end(2);
+        let send = |end: &mut End| end.admits(true) && end.send(&mut Msg::new(), true);
+        assert!(send(&mut end) && send(&mut end));
+        end.looked = None;
+        assert!(!send(&mut end) && !send(&mut end));
+        assert!(!mailbox.pending());
+        end.wire.sent(&mut end.wire.send.lock(), 2, 0);
+        assert!(mailbox.pending());
+        assert!(send(&mut end) && send(&mut end));
     }
 }

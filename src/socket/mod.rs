@@ -188,6 +188,7 @@ impl Socket {
         let mut core = self.enter()?;
         core.process();
         let core = &mut **core;
+        core.pipes.set_hurried(false);
         core.pattern.peer_state(&mut core.pipes, routing_id)
     }
 

@@ -82,6 +82,8 @@ impl Core {
             }
             events |= if ready { c::ZMQ_POLLIN } else { 0 };
         }
+        // Who asks sees how it is, and what was seen holds for the next send.
+        self.pipes.set_hurried(false);
         if wanted & c::ZMQ_POLLOUT != 0 && self.pattern.can_send(&mut self.pipes) {
             events |= c::ZMQ_POLLOUT;
         }
