@@ -24,6 +24,8 @@ pub struct Bound {
     pub endpoint: u64,
     /// What the owner says to everybody first; empty: nothing.
     pub hello: Vec<u8>,
+    /// The owner shows that a peer went, though that said nothing (ZMQ_DISCONNECT_MSG).
+    pub shows_loss: bool,
     /// Called after a pipe was posted, for owners that no thread waits on.
     pub on_attach: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -143,6 +145,9 @@ impl Hub {
 fn join(bound: &Bound, connecting: Connecting) {
     let Connecting { mut far, identity, .. } = connecting;
     far.set_marks(bound.marks.0, bound.marks.1);
+    if !bound.shows_loss {
+        far.set_entrance(bound.mailbox.clone());
+    }
     let mut pipe = Pipe::inproc(far);
     if !bound.hello.is_empty() {
         pipe.greet(&bound.hello);
@@ -169,6 +174,7 @@ mod tests {
             identity: Identity::default(),
             endpoint: 1,
             hello: Vec::new(),
+            shows_loss: false,
             on_attach: None,
         }
     }

@@ -366,6 +366,10 @@ impl Connection {
             }
         }
         reader.outputs = outputs;
+        if self.wire.is_parked() {
+            reader.held.clear();
+            complete = 0;
+        }
         if complete > 0 {
             if complete == reader.held.len() {
                 self.wire.received(&mut reader.held, messages, by_caller);

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Counts, Notice, Target};
 use crate::message::Msg;
-use crate::sync::{Lock, Receiver, Sender, channel};
+use crate::sync::{Lock, Mailbox, Receiver, Sender, channel};
 
 /// A mark of the far side that is not known yet.
 const UNKNOWN: i32 = -1;
@@ -17,9 +17,11 @@ const UNKNOWN: i32 = -1;
 /// What both ends know of one direction. This and the ends lie on cache lines of their own: else what one
 /// thread writes for itself would take the line from the other.
 #[repr(align(128))]
-struct Direction {
+pub(super) struct Direction {
     reader: OnceLock<Target>,
     writer: OnceLock<Target>,
+    /// Where the reader's end lies until its socket takes it in.
+    entrance: OnceLock<Arc<Mailbox<Notice>>>,
     writer_mark: AtomicI32,
     reader_mark: AtomicI32,
     /// Messages read, as announced.
@@ -51,6 +53,7 @@ impl Direction {
         Arc::new(Direction {
             reader: OnceLock::new(),
             writer: OnceLock::new(),
+            entrance: OnceLock::new(),
             writer_mark: AtomicI32::new(UNKNOWN),
             reader_mark: AtomicI32::new(UNKNOWN),
             progress: AtomicU64::new(0),
@@ -155,6 +158,13 @@ impl End {
         // Both are set by the one socket that owns this end, once.
         let _first = self.in_state.reader.set(target.clone());
         let _first = self.out_state.writer.set(target);
+    }
+
+    /// This end goes to the owner of `mailbox`, in a notice. If the far side is gone before that is taken, without having
+    /// left anything to read, nobody needs to know of it.
+    pub fn set_entrance(&mut self, mailbox: Arc<Mailbox<Notice>>) {
+        // An end is handed over once.
+        let _first = self.in_state.entrance.set(mailbox);
     }
 
     /// The marks of the socket that owns this end; the far side sees them at once.
@@ -446,7 +456,25 @@ impl End {
         self.out_state.writer_gone.store(true, Ordering::Release);
         if let Some(far) = self.out_state.reader.get() {
             far.mailbox.post(Notice::Ended(far.key));
+        } else if let Some(entrance) = self.out_state.entrance.get()
+            && !self.has_spoken()
+        {
+            // Sockets that nobody uses for long would keep all that ever came and went.
+            let unseen = entrance.withdraw(|notice| match notice {
+                Notice::Attach(new) => new.pipe.is_inproc_reader_of(&self.out_state),
+                _ => false,
+            });
+            drop(unseen);
         }
+    }
+
+    fn has_spoken(&self) -> bool {
+        let latest = self.out_state.latest.as_ref();
+        self.written > 0 || latest.is_some_and(|latest| latest.message.lock().is_some())
+    }
+
+    pub(super) fn reads(&self, direction: &Arc<Direction>) -> bool {
+        Arc::ptr_eq(&self.in_state, direction)
     }
 }
 

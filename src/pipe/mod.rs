@@ -521,6 +521,10 @@ impl Pipe {
         matches!(&self.end, End::Wire(end) if end.is_of(wire))
     }
 
+    fn is_inproc_reader_of(&self, direction: &Arc<inproc::Direction>) -> bool {
+        matches!(&self.end, End::Inproc(end) if end.reads(direction))
+    }
+
     /// The connection behind this end, if it is one.
     pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
         match &self.end {

@@ -42,7 +42,7 @@ pub struct Wire {
     gone: AtomicBool,
     /// Nothing that is sent reaches the peer any more, though there is still something of it to read.
     deaf: AtomicBool,
-    /// The socket reads no more than it has fetched.
+    /// The socket reads no more than it has fetched; what comes now is for nobody.
     parked: AtomicBool,
 }
 
@@ -201,7 +201,7 @@ impl Wire {
 
     /// Messages that the receive queue may still take.
     pub fn room(&self) -> usize {
-        if self.conflate {
+        if self.conflate || self.is_parked() {
             return usize::MAX;
         }
         let queue = self.receive.lock();
@@ -225,8 +225,9 @@ impl Wire {
     /// Stops at the receive mark: the socket resumes reading when it has read. False when there is room.
     pub fn pause(&self) -> bool {
         let mut queue = self.receive.lock();
-        let full =
-            !queue.boundless && queue.unread >= limit(self.receive_mark.load(Ordering::Relaxed));
+        let full = !queue.boundless
+            && !self.is_parked()
+            && queue.unread >= limit(self.receive_mark.load(Ordering::Relaxed));
         queue.paused = full;
         full
     }
@@ -261,6 +262,11 @@ impl Wire {
     /// own thread is the one that reads.
     pub fn received(&self, items: &mut Vec<Item>, messages: usize, by_caller: bool) {
         let mut queue = self.receive.lock();
+        if self.is_parked() {
+            drop(queue);
+            items.clear();
+            return;
+        }
         if self.conflate {
             keep_newest(&mut queue.items, items);
         } else {
@@ -588,7 +594,8 @@ impl End {
         self.wire.deaf.load(Ordering::Relaxed)
     }
 
-    /// Fetches what is there, and no more from then on. Nothing is sent any more beyond what is queued.
+    /// Fetches what is there, and no more from then on: what comes is dropped, so that the end of the peer is seen
+    /// whatever it had to say before. Nothing is sent any more beyond what is queued.
     pub(super) fn park(&mut self) {
         if self.wire.parked.swap(true, Ordering::Relaxed) {
             return;
@@ -597,8 +604,10 @@ impl End {
         self.stage.clear();
         let mut queue = self.wire.receive.lock();
         self.items.append(&mut queue.items);
-        // What comes is not told of.
-        queue.announced = true;
+        if std::mem::take(&mut queue.paused) {
+            drop(queue);
+            self.driver.resume();
+        }
     }
 
     pub(super) fn is_of(&self, wire: &Arc<Wire>) -> bool {

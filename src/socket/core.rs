@@ -191,17 +191,22 @@ impl Core {
         }
     }
 
+    /// Whether ZMQ_DISCONNECT_MSG makes this socket show that a peer within the context is gone.
+    pub(super) fn shows_loss_inproc(&self) -> bool {
+        use SocketType::{Peer, Rep, Router, Server};
+        matches!(self.options.socket_type, Router | Rep | Server | Peer)
+            && !self.options.disconnect_msg.is_empty()
+    }
+
     /// What a connection would do by itself: greets the peer, and plans what its end looks like.
     fn prepare_inproc(&self, pipe: &mut Pipe, initiator: bool) {
-        use SocketType::{Peer, Rep, Router, Server};
         if initiator {
             // Who binds has left its greeting with the name.
             let hello = self.hello_inproc();
             if !hello.is_empty() {
                 pipe.greet(hello);
             }
-        } else if matches!(self.options.socket_type, Router | Rep | Server | Peer)
-            && !self.options.disconnect_msg.is_empty()
+        } else if self.shows_loss_inproc()
             && let Ok(last) = Msg::copy_of(&self.options.disconnect_msg)
         {
             pipe.set_last_words(last);

@@ -209,6 +209,7 @@ impl Core {
             identity: self.identity(),
             endpoint,
             hello: self.hello_inproc().to_vec(),
+            shows_loss: self.shows_loss_inproc(),
             on_attach: None,
         };
         self.environment.hub.bind(address, bound)

@@ -79,6 +79,7 @@ impl Monitor {
             identity: Identity::default(),
             endpoint: 0,
             hello: Vec::new(),
+            shows_loss: false,
             on_attach: Some(Arc::new(move || {
                 if let Some(monitor) = myself.upgrade() {
                     monitor.catch_up();

@@ -105,6 +105,54 @@ fn peers_that_left_nothing_to_read_leave_nothing_behind() {
 }
 
 #[test]
+fn neither_do_peers_within_the_context() {
+    alone(|| {
+        const COUNT: u32 = 4000;
+        // Each would take more than a kilobyte.
+        const MOST: usize = 2 << 20;
+        let connect = |peer: &Socket| peer.api().connect("inproc://idle").expect("a binder");
+        for (socket_type, peer_type) in [
+            (c::ZMQ_PULL, c::ZMQ_PUSH),
+            (c::ZMQ_ROUTER, c::ZMQ_DEALER),
+            (c::ZMQ_PAIR, c::ZMQ_PAIR),
+            (c::ZMQ_XPUB, c::ZMQ_SUB),
+        ] {
+            let context = Context::new();
+            let socket = context.socket(socket_type);
+            socket.api().bind("inproc://idle").expect("a free name");
+            let left = left_behind_by(COUNT, &mut || connect(&context.socket(peer_type)));
+            assert!(left < MOST, "type {socket_type}: {left} bytes");
+            // Who had something to say before it left is heard.
+            let peer = context.socket(peer_type);
+            connect(&peer);
+            if peer_type == c::ZMQ_SUB {
+                peer.set_bytes(c::ZMQ_SUBSCRIBE, b"topic");
+            } else {
+                peer.send(&[b"last words"]);
+            }
+            drop(peer);
+            let said: &[u8] = if peer_type == c::ZMQ_SUB { b"\x01topic" } else { b"last words" };
+            assert_eq!(socket.recv().last().map(Vec::as_slice), Some(said));
+        }
+    });
+}
+
+#[test]
+fn who_said_nothing_within_the_context_is_seen_to_go_where_that_is_asked_for() {
+    let context = Context::new();
+    let router = context.socket(c::ZMQ_ROUTER);
+    router.set_bytes(c::ZMQ_DISCONNECT_MSG, b"gone");
+    router.api().bind("inproc://watchful").expect("a free name");
+    for name in [b"a", b"b"] {
+        let peer = context.socket(c::ZMQ_DEALER);
+        peer.set_bytes(c::ZMQ_ROUTING_ID, name);
+        peer.api().connect("inproc://watchful").expect("a binder");
+    }
+    assert_eq!(router.recv(), [&b"a"[..], b"gone"]);
+    assert_eq!(router.recv(), [&b"b"[..], b"gone"]);
+}
+
+#[test]
 fn a_connecter_keeps_nothing_of_the_connections_it_lost() {
     alone(|| {
         const COUNT: u32 = 1500;
@@ -212,6 +260,40 @@ fn a_name_that_was_handed_over_stays_with_the_newest_peer() {
     monitor.until(c::ZMQ_EVENT_DISCONNECTED);
     wait_in_vain(&router, 2);
     assert_eq!(router.try_send(&[b"name", b"gone"], 0), Err(Error::HostUnreachable));
+}
+
+#[test]
+fn a_peer_that_was_replaced_is_seen_to_go_however_much_it_had_to_say() {
+    let context = Context::new();
+    let router = context.socket(c::ZMQ_ROUTER);
+    router.set(c::ZMQ_ROUTER_HANDOVER, 1);
+    router.set(c::ZMQ_RCVHWM, 2);
+    let address = router.listen();
+    let monitor = router.watch(&context);
+    let join = |first: u8| {
+        let mut peer = Raw::connect(address);
+        greet_with(&mut peer, "DEALER", b"Identity", b"name");
+        peer.send(&frame(0, &[first; 4000]));
+        peer
+    };
+    let mut old = join(0);
+    assert_eq!(router.recv(), [b"name".to_vec(), vec![0; 4000]]);
+    // Beyond the mark, where reading stops; what was delivered is still read.
+    (1..5u8).for_each(|n| old.send(&frame(0, &[n; 4000])));
+    assert!(waits_for(&router, c::ZMQ_POLLIN, 10_000));
+    let mut new = join(9);
+    let mut heard = Vec::new();
+    while heard.last() != Some(&9) {
+        heard.push(router.recv()[1][0]);
+    }
+    assert_eq!(heard[0], 1);
+    // More than the kernel holds.
+    let much = frame(0, &[7; 60_000]);
+    (0..500).for_each(|_| old.send(&much));
+    drop(old);
+    monitor.until(c::ZMQ_EVENT_DISCONNECTED);
+    new.send(&frame(0, b"still here"));
+    assert_eq!(router.recv(), [&b"name"[..], b"still here"]);
 }
 
 /// Closes so that the other side is told of a broken connection.
