@@ -8,6 +8,7 @@ mod faults {
     mod ends;
     mod forks;
     mod interfaces;
+    mod order;
     mod threads;
     mod turnover;
 }
