@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::SockAddr;
+use zeroize::Zeroizing;
 
 use super::session::{Kind, Phase, Session, fd_value, write_some};
 use super::worker::{Command, Context};
@@ -130,7 +131,7 @@ impl Session {
             Kind::Accepted { .. } => None,
         };
         let Some(mut socks) = socks else { return self.established(stream, Vec::new(), context) };
-        let mut output = Vec::new();
+        let mut output = Zeroizing::new(Vec::new());
         socks.start(&mut output);
         self.watch(&stream, Interest { read: true, write: false });
         self.phase = Phase::Socks { stream, socks: Box::new(socks), output, input: Vec::new() };

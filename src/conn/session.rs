@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockAddr;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::connection::{Connection, Loss};
 use super::strangers::Place;
@@ -67,7 +67,7 @@ pub(super) enum Phase {
     Socks {
         stream: Arc<Stream>,
         socks: Box<Socks>,
-        output: Vec<u8>,
+        output: Zeroizing<Vec<u8>>,
         input: Vec<u8>,
     },
     Handshaking(Box<Handshaking>),

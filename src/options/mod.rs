@@ -171,7 +171,7 @@ pub struct Options {
     /// ZMQ_SOCKS_USERNAME.
     pub socks_username: Vec<u8>,
     /// ZMQ_SOCKS_PASSWORD.
-    pub socks_password: Vec<u8>,
+    pub socks_password: Zeroizing<Vec<u8>>,
     /// ZMQ_INVERT_MATCHING.
     pub invert_matching: bool,
     /// ZMQ_HEARTBEAT_IVL; 0: none.
@@ -203,7 +203,7 @@ pub struct Options {
     /// ZMQ_OUT_BATCH_SIZE.
     pub out_batch_size: i32,
     /// ZMQ_WSS_KEY_PEM.
-    pub wss_key_pem: Vec<u8>,
+    pub wss_key_pem: Zeroizing<Vec<u8>>,
     /// ZMQ_WSS_CERT_PEM.
     pub wss_cert_pem: Vec<u8>,
     /// ZMQ_WSS_TRUST_PEM.
@@ -283,7 +283,7 @@ impl Options {
             handshake_ivl_ms: 30_000,
             socks_proxy: Vec::new(),
             socks_username: Vec::new(),
-            socks_password: Vec::new(),
+            socks_password: Zeroizing::default(),
             invert_matching: false,
             heartbeat_ivl_ms: 0,
             heartbeat_ttl_ds: 0,
@@ -299,7 +299,7 @@ impl Options {
             metadata: Vec::new(),
             in_batch_size: 8192,
             out_batch_size: 8192,
-            wss_key_pem: Vec::new(),
+            wss_key_pem: Zeroizing::default(),
             wss_cert_pem: Vec::new(),
             wss_trust_pem: Vec::new(),
             wss_hostname: Vec::new(),

@@ -95,6 +95,22 @@ pub(super) fn gssapi_service(options: &mut Options, value: Option<&[u8]>) -> Res
     Ok(())
 }
 
+/// SOCKS_PASSWORD; NULL and length 0 clear it. What it was is wiped.
+pub(super) fn socks_password(options: &mut Options, value: Option<&[u8]>) -> Result<(), Error> {
+    let password = value.unwrap_or_default();
+    if password.len() > TEXT_MAX {
+        return Err(Error::Invalid);
+    }
+    options.socks_password = Zeroizing::new(password.to_vec());
+    Ok(())
+}
+
+/// WSS_KEY_PEM, which has no getter; NULL and length 0 clear it. What it was is wiped.
+pub(super) fn wss_key_pem(options: &mut Options, value: Option<&[u8]>) -> Result<(), Error> {
+    options.wss_key_pem = Zeroizing::new(value.unwrap_or_default().to_vec());
+    Ok(())
+}
+
 /// IPV4ONLY, the old reverse of IPV6.
 pub(super) fn ipv4_only(options: &mut Options, value: Option<&[u8]>) -> Result<(), Error> {
     options.ipv6 = !flag(value.unwrap_or_default())?;

@@ -204,10 +204,16 @@ static TABLE: &[Row] = &[
     // Every type answers; the types that can set it answer before this table is asked.
     Row(c::ZMQ_ROUTER_NOTIFY, Rule::ReadOnly(|_| Value::Int(0))),
     Row(c::ZMQ_SOCKS_USERNAME, bytes!(socks_username, 255, Clears, TEXT)),
-    Row(c::ZMQ_SOCKS_PASSWORD, bytes!(socks_password, 255, Clears, TEXT)),
+    Row(
+        c::ZMQ_SOCKS_PASSWORD,
+        Rule::Own {
+            set: set::socks_password,
+            get: Some(|options| Value::Text(options.socks_password.to_vec())),
+        },
+    ),
     Row(c::ZMQ_IN_BATCH_SIZE, Rule::Int(field!(in_batch_size), POSITIVE)),
     Row(c::ZMQ_OUT_BATCH_SIZE, Rule::Int(field!(out_batch_size), POSITIVE)),
-    Row(c::ZMQ_WSS_KEY_PEM, bytes!(wss_key_pem, ANY_SIZE, Clears, UNREADABLE)),
+    Row(c::ZMQ_WSS_KEY_PEM, Rule::Own { set: set::wss_key_pem, get: None }),
     Row(c::ZMQ_WSS_CERT_PEM, bytes!(wss_cert_pem, ANY_SIZE, Clears, UNREADABLE)),
     Row(c::ZMQ_WSS_TRUST_PEM, bytes!(wss_trust_pem, ANY_SIZE, Clears, UNREADABLE)),
     Row(c::ZMQ_WSS_HOSTNAME, bytes!(wss_hostname, ANY_SIZE, Clears, UNREADABLE)),

@@ -1,11 +1,13 @@
 //! The connecting side: what to dial, how to resolve it, one attempt at it.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use socket2::{SockAddr, SockRef, Socket};
+use zeroize::Zeroizing;
 
 use super::address::{self, Names, os_error};
 use super::socks::Socks;
@@ -55,14 +57,21 @@ pub enum Dial {
 }
 
 /// A SOCKS5 proxy as the options describe it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// `HOST:PORT` as typed.
     pub address: String,
     /// Empty: do not log in.
     pub username: Vec<u8>,
     /// May be empty.
-    pub password: Vec<u8>,
+    pub password: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Proxy {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// A connect that was begun.

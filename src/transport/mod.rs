@@ -9,6 +9,7 @@ mod dial;
 mod ipc;
 mod listen;
 mod norm;
+mod pem;
 mod pgm;
 mod socks;
 mod stream;

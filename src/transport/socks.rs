@@ -2,7 +2,10 @@
 //! resolution; the proxy gets the host as typed.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use zeroize::Zeroizing;
 
 const VERSION: u8 = 5;
 const LOGIN_VERSION: u8 = 1;
@@ -13,16 +16,25 @@ const IPV4: u8 = 1;
 const DOMAIN: u8 = 3;
 const IPV6: u8 = 4;
 
+/// The longest log-in, with a method and a request before and after it.
+const MOST_OUTPUT: usize = 3 + (3 + 2 * 255) + (4 + 1 + 255 + 2);
+
 /// A dialogue with a proxy, from the established connection to the moment it is the peer's.
-#[derive(Debug)]
 pub struct Socks {
     host: String,
     port: u16,
     username: Vec<u8>,
-    password: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
     stage: Stage,
     /// The bytes of the reply that has not come completely; bounded by the longest reply.
     reply: Vec<u8>,
+}
+
+impl fmt::Debug for Socks {
+    /// Without what it logs in with.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socks").field("stage", &self.stage).finish_non_exhaustive()
+    }
 }
 
 /// Which reply is due.
@@ -73,7 +85,7 @@ impl Socks {
             host: host.to_owned(),
             port,
             username: username.to_vec(),
-            password: password.to_vec(),
+            password: Zeroizing::new(password.to_vec()),
             stage: Stage::Method,
             reply: Vec::new(),
         }
@@ -81,6 +93,8 @@ impl Socks {
 
     /// Appends what to send as soon as the connection to the proxy stands.
     pub fn start(&mut self, output: &mut Vec<u8>) {
+        // All that is ever appended fits: a buffer that grew would leave the password where it was.
+        output.reserve(MOST_OUTPUT);
         let method = if self.username.is_empty() { NO_LOGIN } else { USER_PASSWORD };
         output.extend([VERSION, 1, method]);
     }

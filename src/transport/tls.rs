@@ -18,6 +18,7 @@ use rustls::{RootCertStore, ServerConnection};
 use socket2::SockRef;
 
 use super::address::{os_error, strip_brackets};
+use super::pem::{self, Kind};
 use super::trust::Trust;
 use crate::base::Error;
 use crate::options::Options;
@@ -51,10 +52,15 @@ impl Server {
     /// From WSS_CERT_PEM and WSS_KEY_PEM: EINVAL where one is missing, cannot be read, or is not the other's.
     pub(super) fn of(options: &Options) -> Result<Server, Error> {
         let chain = certificates(&options.wss_cert_pem)?;
-        let key =
-            PrivateKeyDer::from_pem_slice(&options.wss_key_pem).map_err(|_| Error::Invalid)?;
+        let (kind, key) = pem::private_key(&options.wss_key_pem).ok_or(Error::Invalid)?;
+        let key = match kind {
+            Kind::Pkcs8 => PrivateKeyDer::Pkcs8(key.as_slice().into()),
+            Kind::Pkcs1 => PrivateKeyDer::Pkcs1(key.as_slice().into()),
+            Kind::Sec1 => PrivateKeyDer::Sec1(key.as_slice().into()),
+        };
+        // Borrowed: what is given to the provider for good is not wiped.
+        let key = ring::sign::any_supported_type(&key).map_err(|_| Error::Invalid)?;
         let provider = Arc::new(ring::default_provider());
-        let key = provider.key_provider.load_private_key(key).map_err(|_| Error::Invalid)?;
         let own = CertifiedKey::new(chain, key);
         let another = rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
         // Certificates that cannot be compared may be fine for who trusts them.
@@ -335,7 +341,7 @@ mod tests {
         let defaults = ContextDefaults { ipv6: false, blocky: true, zero_copy_recv: true };
         Options {
             wss_cert_pem: CERTIFICATE.to_vec(),
-            wss_key_pem: KEY.to_vec(),
+            wss_key_pem: KEY.to_vec().into(),
             wss_trust_pem: CERTIFICATE.to_vec(),
             wss_hostname: b"ferrozmq.test".to_vec(),
             ..Options::new(SocketType::Dealer, defaults)
@@ -381,7 +387,7 @@ mod tests {
         ] {
             let bad = Options {
                 wss_cert_pem: certificate.to_vec(),
-                wss_key_pem: key.to_vec(),
+                wss_key_pem: key.to_vec().into(),
                 ..options()
             };
             assert_eq!(Server::of(&bad).err(), Some(Error::Invalid));

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -242,6 +244,76 @@ fn passwords_are_forgotten() {
         drop((client, server, handler, context));
         assert_eq!(places(&password), []);
     });
+}
+
+/// The password of a SOCKS proxy, which is the only one to be told.
+#[test]
+fn what_a_proxy_is_told_is_forgotten() {
+    alone(|| {
+        let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = proxy.local_addr().expect("an address").to_string();
+        let context = Context::new();
+        let client = context.socket(c::ZMQ_REQ);
+        client.set_bytes(c::ZMQ_SOCKS_PROXY, address.as_bytes());
+        client.set_bytes(c::ZMQ_SOCKS_USERNAME, b"admin");
+        let first = lend(40, random_text, |text| client.set_bytes(c::ZMQ_SOCKS_PASSWORD, text));
+        let second = lend(40, random_text, |text| client.set_bytes(c::ZMQ_SOCKS_PASSWORD, text));
+        assert_eq!(places(&first), [], "another took its place");
+        client.set(c::ZMQ_RECONNECT_IVL, -1);
+        client.api().connect("tcp://127.0.0.1:1").expect("a connect");
+        let (mut stream, _) = proxy.accept().expect("the client");
+        let mut method = [0; 3];
+        stream.read_exact(&mut method).expect("its offer");
+        assert_eq!(method, [5, 1, 2]);
+        stream.write_all(&[5, 2]).expect("log in");
+        // On the heap, and wiped: what is left must not be the test's.
+        let mut login = vec![0; 2 + 5 + 1 + 40];
+        stream.read_exact(&mut login).expect("the login");
+        assert!(login[8..].iter().zip(&second).all(|(a, b)| a ^ MASK == *b));
+        black_box(&mut login).fill(0);
+        assert!(!places(&second).is_empty(), "this is how it would be found");
+        stream.write_all(&[1, 1]).expect("refused");
+        assert_eq!(stream.read(&mut login).expect("the end"), 0);
+        drop((client, context));
+        assert_eq!(places(&second), []);
+    });
+}
+
+/// The texts of a server's private key, as they are given and as they are decoded. What the cryptographic library
+/// computes from them is in its own hands.
+#[test]
+fn the_key_of_a_certificate_is_forgotten() {
+    const CERTIFICATE: &[u8] = include_bytes!("../certificates/certificate.pem");
+    const KEY: &[u8] = include_bytes!("../certificates/key.pem");
+    alone(|| {
+        let context = Context::new();
+        let server = context.socket(c::ZMQ_REP);
+        server.set_bytes(c::ZMQ_WSS_CERT_PEM, CERTIFICATE);
+        let fill = |text: &mut [u8]| text.copy_from_slice(KEY);
+        let text = lend(KEY.len(), fill, |text| server.set_bytes(c::ZMQ_WSS_KEY_PEM, text));
+        let line = text.split(|byte| byte ^ MASK == b'\n').nth(2).expect("lines");
+        assert_eq!(line.len(), 64);
+        assert!(!places(line).is_empty(), "this is how it would be found");
+        server.api().bind("wss://127.0.0.1:0").expect("a free port");
+        let decoded = masked_base64(line);
+        drop((server, context));
+        assert_eq!(places(line), [], "as it was given");
+        assert_eq!(places(&decoded), [], "decoded");
+    });
+}
+
+/// What masked base 64 stands for, masked.
+fn masked_base64(digits: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |digit: &u8| {
+        ALPHABET.iter().position(|known| known ^ MASK == *digit).expect("a digit") as u8
+    };
+    let mut out = Vec::new();
+    for four in digits.chunks_exact(4) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|n| value(&four[n]));
+        out.extend([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d].map(|byte| byte ^ MASK));
+    }
+    out
 }
 
 fn random_text(bytes: &mut [u8]) {
