@@ -5,6 +5,7 @@ mod support;
 
 mod faults {
     mod descriptors;
+    mod diagnosis;
     mod ends;
     mod forks;
     mod interfaces;

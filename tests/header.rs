@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use support::repository;
+use zmq::base::constants as c;
 
 const FUNCTIONS: &str = include_str!("abi/functions.tsv");
 const CONSTANTS: &str = include_str!("abi/constants.tsv");
@@ -48,7 +49,7 @@ fn the_tables_are_those_that_were_given() {
 
 #[test]
 fn every_dialect_accepts_it_without_a_warning() {
-    let source = "#include <zmq.h>\n#include <zmq_utils.h>\n";
+    let source = "#include <zmq.h>\n#include <zmq_utils.h>\n#include <ferrozmq.h>\n";
     let c = ["c89", "gnu89", "c99", "c11", "gnu11"];
     let cxx = ["c++98", "c++11", "c++14", "c++17", "c++20"];
     for (compiler, language, dialects) in
@@ -150,6 +151,25 @@ fn macros_equal_the_table() {
             .collect();
         assert_eq!(seen, wanted);
     }
+}
+
+/// What is ours and not libzmq's stays out of libzmq's header and number range.
+#[test]
+fn own_macros_are_in_a_header_of_their_own() {
+    let wanted = [
+        ("ZMQ_FERRO_DROPPED_FULL", c::ZMQ_FERRO_DROPPED_FULL),
+        ("ZMQ_FERRO_DROPPED_UNROUTABLE", c::ZMQ_FERRO_DROPPED_UNROUTABLE),
+    ];
+    let mut command = Command::new("cc");
+    command.args(["-dM", "-E", "-x", "c"]);
+    let output = compile(&mut command, "own", "#include <ferrozmq.h>\n");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let seen: BTreeSet<&str> = text.lines().filter(|line| line.contains(" ZMQ_")).collect();
+    let lines = wanted.map(|(name, value)| format!("#define {name} {value:#x}"));
+    assert_eq!(seen, lines.iter().map(String::as_str).collect());
+    assert!(wanted.iter().all(|(_, value)| *value > 1_000_000));
+    let libzmqs = fs::read_to_string(GENERATED).expect("build.rs writes the header");
+    assert!(!libzmqs.contains("FERRO"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn every_file_is_where_programs_look_for_it() {
     for file in ["libzmq.a", "pkgconfig/libzmq.pc", "cmake/ZeroMQ/ZeroMQConfig.cmake"] {
         assert!(lib.join(file).is_file(), "{file}");
     }
-    for file in ["zmq.h", "zmq_utils.h"] {
+    for file in ["zmq.h", "zmq_utils.h", "ferrozmq.h"] {
         assert!(prefix.join("include").join(file).is_file(), "{file}");
     }
     let links = [("libzmq.so", "libzmq.so.5"), ("libzmq.so.5", "libzmq.so.5.2.6")];

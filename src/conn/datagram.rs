@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::connection::Gate;
+use super::lingering::Lingering;
 use super::session::Linger;
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
 use crate::base::Error;
@@ -148,6 +149,13 @@ impl Mouth {
         }
         self.linger = Some(Linger::begin(linger_ms, self.link.key, context));
         self.settle()
+    }
+
+    /// What is told of it, if its socket has let it go.
+    pub(super) fn lingering(&self, now: Instant) -> Option<Lingering> {
+        let socket_type = self.link.shared.options.socket_type;
+        let endpoint = self.link.datagrams.endpoint();
+        Some(self.linger?.with(&self.link.wire, socket_type, endpoint, now))
     }
 
     fn settle(&mut self) -> bool {

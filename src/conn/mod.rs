@@ -10,6 +10,7 @@ mod accept;
 mod attempts;
 mod connection;
 mod datagram;
+mod lingering;
 mod multicast;
 mod outbound;
 mod session;
@@ -33,6 +34,7 @@ use crate::zmtp::handshake;
 
 pub use accept::listen;
 pub use datagram::{Opening, open as open_datagrams};
+pub use lingering::{Census, Lingering};
 pub use multicast::join;
 pub use session::{Dialer, dial};
 pub use strangers::Strangers;

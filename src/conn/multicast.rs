@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::connection::Gate;
+use super::lingering::Lingering;
 use super::session::Linger;
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
 use crate::base::Error;
@@ -227,6 +228,12 @@ impl Member {
             self.due = due;
         }
         true
+    }
+
+    /// What is told of it, if its socket has let it go.
+    pub(super) fn lingering(&self, now: Instant) -> Option<Lingering> {
+        let Link { wire, endpoint, shared, .. } = &*self.link;
+        Some(self.linger?.with(wire, shared.options.socket_type, endpoint, now))
     }
 
     /// The socket let go.

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use socket2::SockAddr;
 use super::accept::Acceptor;
 use super::connection::Loss;
 use super::datagram::Mouth;
+use super::lingering::Census;
 use super::multicast::Member;
 use super::session::Session;
 use super::strangers::Strangers;
@@ -56,6 +58,8 @@ pub(super) enum Command {
     Evict(usize),
     /// The socket let go, with this linger time.
     Close(usize, i32),
+    /// Somebody wants to know what still lingers.
+    Count(Sender<Census>),
     /// The context ends: leave once nothing is left.
     Exit,
 }
@@ -161,6 +165,10 @@ impl Workers {
             .filter(|(n, _)| affinity == 0 || (*n < 64 && affinity >> n & 1 == 1))
             .min_by_key(|(_, worker)| worker.load())
             .map(|(_, worker)| worker.clone())
+    }
+
+    pub(super) fn all(&self) -> &[Arc<Worker>] {
+        &self.0
     }
 
     /// Ends all of them.
@@ -389,6 +397,16 @@ impl Thread {
             }
             Command::Answered(key) => self.with_session(key, Session::answered),
             Command::Evict(key) => self.with_session(key, Session::evicted),
+            Command::Count(to) => {
+                let now = Instant::now();
+                let lingering = self.sources.values().filter_map(|source| match source {
+                    Source::Session(session) => session.lingering(now),
+                    Source::Mouth(mouth) => mouth.lingering(now),
+                    Source::Member(member) => member.lingering(now),
+                    Source::Acceptor(_) => None,
+                });
+                Census::answer(lingering, &to);
+            }
             Command::Exit => self.exiting = true,
         }
     }

@@ -1,7 +1,9 @@
 //! Contexts: what their sockets share, how they start threads, and how they end.
 //!
 //! A context starts no thread until a socket needs one. It ends when every socket was closed and the last
-//! of their connections has let go; [`terminate`] waits for that.
+//! of their connections has let go; [`terminate`] waits for that. What it waits for is told in `blockers`.
+
+mod blockers;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,10 +14,14 @@ use crate::conn::{Strangers, Worker, Workers};
 use crate::options::context::ContextOptions;
 use crate::options::{ContextDefaults, SocketType};
 use crate::pipe::Notice;
-use crate::socket::{self, Environment};
+use crate::socket::{self, About, Environment};
 use crate::sync::handles::{Stale, Table};
 use crate::sync::{Lock, Mailbox};
 use crate::sys::{self, futex_wait, futex_wake};
+
+pub use blockers::{Blockers, OpenSocket};
+
+use blockers::Diagnosis;
 
 static CONTEXTS: Table<Arc<Context>> = Table::new(1);
 
@@ -25,17 +31,26 @@ pub struct Context {
     environment: Lock<Option<Arc<Environment>>>,
     sockets: Arc<Sockets>,
     ending: Lock<bool>,
+    /// Who wants to know why it does not end.
+    diagnosis: Option<Diagnosis>,
 }
 
 /// The sockets of a context that are not gone yet.
 #[derive(Default)]
 struct Sockets {
-    mailboxes: Lock<HashMap<u64, Weak<Mailbox<Notice>>>>,
+    members: Lock<HashMap<u64, Member>>,
     /// How many are left; a futex word for who waits for zero.
     left: AtomicU32,
     /// The most there may be, fixed by the first socket.
     limit: Lock<Option<u32>>,
     serial: Lock<u64>,
+}
+
+/// A socket that is not gone yet.
+struct Member {
+    handle: usize,
+    mailbox: Weak<Mailbox<Notice>>,
+    about: Arc<About>,
 }
 
 /// A socket's place in its context; dropped when nothing of the socket is left.
@@ -46,7 +61,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sockets.mailboxes.lock().remove(&self.serial);
+        self.sockets.members.lock().remove(&self.serial);
         self.sockets.left.fetch_sub(1, Ordering::SeqCst);
         futex_wake(&self.sockets.left);
     }
@@ -59,6 +74,7 @@ pub fn create() -> Result<usize, Error> {
         environment: Lock::new(None),
         sockets: Arc::default(),
         ending: Lock::new(false),
+        diagnosis: Diagnosis::wanted(),
     }))
 }
 
@@ -81,7 +97,7 @@ pub fn terminate(handle: usize) -> Result<(), Error> {
         Err(Stale::Inherited) => return Ok(()),
     };
     context.shutdown()?;
-    context.sockets.wait_until_gone()?;
+    context.wait_until_gone()?;
     let environment = context.environment.lock().take();
     if let Some(environment) = environment {
         environment.stop_workers();
@@ -92,16 +108,6 @@ pub fn terminate(handle: usize) -> Result<(), Error> {
 }
 
 impl Sockets {
-    fn wait_until_gone(&self) -> Result<(), Error> {
-        loop {
-            let left = self.left.load(Ordering::SeqCst);
-            if left == 0 {
-                return Ok(());
-            }
-            futex_wait(&self.left, left, None)?;
-        }
-    }
-
     /// A place for a new socket; EMFILE when there is none.
     fn enter(self: &Arc<Self>, limit: u32) -> Result<(u64, Place), Error> {
         let limit = *self.limit.lock().get_or_insert(limit);
@@ -118,6 +124,21 @@ impl Sockets {
 }
 
 impl Context {
+    fn wait_until_gone(&self) -> Result<(), Error> {
+        let word = &self.sockets.left;
+        loop {
+            let left = word.load(Ordering::SeqCst);
+            if left == 0 {
+                return Ok(());
+            }
+            let limit = self.diagnosis.as_ref().map(Diagnosis::due_in);
+            match (futex_wait(word, left, limit), &self.diagnosis) {
+                (Err(Error::Again), Some(diagnosis)) => diagnosis.report(self),
+                (waited, _) => waited?,
+            }
+        }
+    }
+
     /// Every call but close on every socket fails with ETERM from now on (zmq_ctx_shutdown(3)).
     pub fn shutdown(&self) -> Result<(), Error> {
         *self.ending.lock() = true;
@@ -126,8 +147,10 @@ impl Context {
             environment.stopping.store(true, Ordering::SeqCst);
             environment.hub.abandon_waiting();
         }
-        let mailboxes: Vec<_> =
-            self.sockets.mailboxes.lock().values().filter_map(Weak::upgrade).collect();
+        let mailboxes: Vec<_> = {
+            let members = self.sockets.members.lock();
+            members.values().filter_map(|member| member.mailbox.upgrade()).collect()
+        };
         for mailbox in mailboxes {
             mailbox.post(Notice::Nudge);
         }
@@ -162,9 +185,10 @@ impl Context {
         let (serial, place) = self.sockets.enter(limit)?;
         let socket_type = SocketType::try_from_i32(socket_type).ok_or(Error::Invalid)?;
         let opened = socket::open(self.surroundings(), socket_type, defaults, Box::new(place))?;
-        let mailbox = Arc::downgrade(&opened.mailbox);
-        self.sockets.mailboxes.lock().insert(serial, mailbox);
-        Ok(opened.handle)
+        let (handle, mailbox) = (opened.handle, Arc::downgrade(&opened.mailbox));
+        let member = Member { handle, mailbox, about: opened.about };
+        self.sockets.members.lock().insert(serial, member);
+        Ok(handle)
     }
 
     /// What sockets need, with the number of I/O threads as it is at the first socket.

@@ -122,17 +122,23 @@ impl FanOut {
         let more = msg.more();
         let mut left = self.chosen.len();
         let urgency = if left > FEW { Urgency::Later } else { Urgency::Auto };
+        let mut full = 0;
         self.chosen.retain(|id| {
             left -= 1;
             let Some(pipe) = pipes.get(*id) else { return false };
             let taken = write(pipe, msg, left == 0);
             if !taken {
                 pipe.rollback();
+                // Who is gone has missed nothing.
+                full += u64::from(!pipe.deaf());
             } else if !more {
                 pipe.flush_with(urgency);
             }
             taken
         });
+        if full > 0 {
+            pipes.count_full(full);
+        }
         msg.clear();
         self.amid_message = more;
         if !more {

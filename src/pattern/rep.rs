@@ -63,6 +63,10 @@ impl Rep {
         let sent =
             pipe.is_some_and(|pipe| self.envelope.drain(..).all(|part| pipe.write(part).is_ok()));
         if !sent {
+            match self.asker.and_then(|id| pipes.get(id)).filter(|pipe| !pipe.deaf()) {
+                Some(_) => pipes.count_full(1),
+                None => pipes.count_unroutable(),
+            }
             self.drop_reply(pipes);
         }
         self.envelope.clear();
@@ -98,6 +102,9 @@ impl Pattern for Rep {
         self.peers.detach(pipes, id);
         if self.asker == Some(id) {
             self.asker = None;
+            if matches!(self.state, State::Replying) {
+                pipes.count_unroutable();
+            }
         }
     }
 
@@ -112,6 +119,7 @@ impl Pattern for Rep {
         self.state = if more { State::Replying } else { State::Idle };
         let Some(id) = self.asker else { return Ok(()) };
         if pipes.get(id).is_none_or(|pipe| pipe.write(msg).is_err()) {
+            pipes.count_unroutable();
             self.drop_reply(pipes);
         } else if !more {
             self.peers.flush(pipes, id);

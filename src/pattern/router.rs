@@ -35,8 +35,14 @@ impl Router {
                     refusal = Error::Again;
                 }
             }
-            if self.receiver.is_none() && self.peers.options.mandatory {
-                return Err(refusal);
+            if self.receiver.is_none() {
+                if self.peers.options.mandatory {
+                    return Err(refusal);
+                }
+                match refusal {
+                    Error::Again => pipes.count_full(1),
+                    _ => pipes.count_unroutable(),
+                }
             }
             self.amid_message = true;
         }
@@ -67,6 +73,9 @@ impl Pattern for Router {
         self.peers.detach(pipes, id);
         if self.receiver == Some(id) {
             self.receiver = None;
+            if self.amid_message {
+                pipes.count_unroutable();
+            }
         }
     }
 
@@ -87,6 +96,7 @@ impl Pattern for Router {
         } else if pipe.write(msg).is_err() {
             pipe.rollback();
             self.receiver = None;
+            pipes.count_unroutable();
         } else if !more {
             self.peers.flush(pipes, id);
         }

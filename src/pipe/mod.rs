@@ -13,7 +13,7 @@ pub mod wire;
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::message::{Metadata, Msg};
 use crate::sync::Mailbox;
@@ -547,6 +547,26 @@ struct Mood {
     bare: AtomicBool,
 }
 
+/// Messages that a socket took and then dropped. Only the thread that has the socket counts, so that counting costs
+/// no locked operation; any thread may look.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    full: AtomicU64,
+    unroutable: AtomicU64,
+}
+
+impl Dropped {
+    /// Because a queue was at its mark, once for each peer that missed the message.
+    pub fn full(&self) -> u64 {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Because nobody was there by that name, or went before the message was complete.
+    pub fn unroutable(&self) -> u64 {
+        self.unroutable.load(Ordering::Relaxed)
+    }
+}
+
 /// The pipes of one socket.
 #[derive(Default)]
 pub struct Pipes {
@@ -554,6 +574,7 @@ pub struct Pipes {
     free: Vec<u32>,
     len: usize,
     mood: Arc<Mood>,
+    dropped: Arc<Dropped>,
 }
 
 struct Slot {
@@ -665,6 +686,21 @@ impl Pipes {
         }
     }
 
+    /// What the socket has dropped.
+    pub fn dropped(&self) -> &Arc<Dropped> {
+        &self.dropped
+    }
+
+    /// Notes that so many peers missed a message because their queues are at the mark.
+    pub fn count_full(&mut self, peers: u64) {
+        add(&self.dropped.full, peers);
+    }
+
+    /// Notes that a message had nobody to go to.
+    pub fn count_unroutable(&mut self) {
+        add(&self.dropped.unroutable, 1);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -674,6 +710,11 @@ impl Pipes {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+/// Who calls this is the only one that writes.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
 /// Two joined ends with marks as two sockets would have them; notices go nowhere unless targets are

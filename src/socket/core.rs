@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Environment;
+use super::about::About;
 use super::endpoints::Endpoint;
 use super::monitor::Monitor;
 use super::spin::Spin;
@@ -30,7 +31,7 @@ pub(super) struct Core {
     pub(super) monitor: Arc<Monitor>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) next_endpoint: u64,
-    pub(super) last_endpoint: Vec<u8>,
+    pub(super) about: Arc<About>,
     /// The last part received has more after it.
     pub(super) more_to_read: bool,
     /// Receives since other threads' news were last looked at.
@@ -56,18 +57,19 @@ impl Core {
         let mailbox: Arc<Mailbox<Notice>> = Arc::default();
         let monitor = Monitor::new(environment.hub.clone(), environment.next_serial());
         let owner = Owner::new(mailbox.clone(), monitor.clone(), token);
+        let pipes = Pipes::new();
         Core {
             serial: environment.next_serial(),
             environment,
+            about: Arc::new(About::new(options.socket_type, pipes.dropped().clone())),
             options: Arc::new(options),
             pattern,
-            pipes: Pipes::new(),
+            pipes,
             mailbox,
             owner,
             monitor,
             endpoints: Vec::new(),
             next_endpoint: 1,
-            last_endpoint: Vec::new(),
             more_to_read: false,
             unheeded: 0,
             attended: Arc::default(),
@@ -276,6 +278,7 @@ impl Core {
     /// Closes: queued messages go on within LINGER, everything else ends.
     pub(super) fn close(mut self: Box<Self>) {
         self.process();
+        self.about.close();
         let linger_ms = self.options.linger_ms;
         self.environment.hub.unbind_all(self.serial);
         for endpoint in &self.endpoints {

@@ -76,7 +76,7 @@ impl Socket {
             let (place, resolved) = conn::listen(&workers, shared.clone(), scheme, rest)?;
             (Place::Listening { place, shared }, resolved)
         };
-        core.last_endpoint = resolved.clone().into_bytes();
+        core.about.set_last_endpoint(&resolved);
         core.endpoints.push(Endpoint { id, text: resolved, given, place });
         // Who waited for this name is a peer from now on, not only from the next call on.
         core.process();
@@ -162,7 +162,7 @@ impl Core {
                 self.connect_stream(scheme, address, rest)?
             }
         };
-        self.last_endpoint = address.as_bytes().to_vec();
+        self.about.set_last_endpoint(address);
         Ok(pipe)
     }
 

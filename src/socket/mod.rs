@@ -5,6 +5,7 @@
 //! threads at once are serialised; a caller that waits leaves the lock. What the types do is in
 //! `pattern`, what connections do in `conn`.
 
+mod about;
 mod core;
 mod endpoints;
 mod monitor;
@@ -29,6 +30,7 @@ use crate::sync::handles::{Guard, Stale, Table};
 use crate::sync::{Lock, Mailbox};
 
 pub use crate::sys::SignalMask;
+pub use about::About;
 pub use poll::{PollItem, Target, poll, poll_masked};
 pub use proxy::proxy;
 
@@ -79,6 +81,11 @@ impl Environment {
         }
     }
 
+    /// The I/O threads, if any connection has needed them yet.
+    pub fn running_workers(&self) -> Option<Arc<Workers>> {
+        self.workers.lock().clone()
+    }
+
     fn next_serial(&self) -> u64 {
         self.serials.fetch_add(1, Ordering::Relaxed)
     }
@@ -94,6 +101,8 @@ pub struct Opened {
     pub handle: usize,
     /// The socket's mailbox.
     pub mailbox: Arc<Mailbox<Notice>>,
+    /// What is told of it.
+    pub about: Arc<About>,
 }
 
 /// Makes a socket of a type; `token` is dropped when nothing of it is left, also in the background.
@@ -106,9 +115,9 @@ pub fn open(
     let options = crate::options::Options::new(socket_type, defaults);
     let pattern = pattern::create(socket_type, &options);
     let core = Core::new(environment, options, pattern, token);
-    let mailbox = core.mailbox.clone();
+    let (mailbox, about) = (core.mailbox.clone(), core.about.clone());
     let handle = SOCKETS.insert(Box::new(core))?;
-    Ok(Opened { handle, mailbox })
+    Ok(Opened { handle, mailbox, about })
 }
 
 /// The socket behind a handle that the next call checks anyway: for the calls that come often.

@@ -53,7 +53,11 @@ impl Core {
                 return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT, 0)));
             }
             c::ZMQ_FD => return self.descriptor().map(Value::LooseInt),
-            c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.last_endpoint.clone())),
+            c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.about.last_endpoint())),
+            c::ZMQ_FERRO_DROPPED_FULL => return Ok(Value::U64(self.about.dropped().full())),
+            c::ZMQ_FERRO_DROPPED_UNROUTABLE => {
+                return Ok(Value::U64(self.about.dropped().unroutable()));
+            }
             c::ZMQ_ROUTING_ID if self.options.socket_type == SocketType::Stream => {
                 if let Some(id) = self.pattern.last_peer_id() {
                     return Ok(Value::Blob(id.to_vec()));

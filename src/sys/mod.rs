@@ -1,5 +1,5 @@
 //! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, thread
-//! set-up;
+//! set-up, notes on standard error;
 //! a process identity that notices a fork without a system call; the allocator; and the libraries of Kerberos,
 //! NORM and PGM, loaded when needed.
 //!
@@ -13,6 +13,7 @@ mod gssapi;
 mod large;
 mod library;
 pub mod norm;
+mod note;
 pub mod pgm;
 mod poll;
 mod process;
@@ -26,7 +27,8 @@ pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
 pub use gssapi::gssapi;
 pub use large::{LargeBlocks, MEMORY};
+pub use note::{LONGEST_NOTE, note, note_in};
 pub use poll::{PollFd, SignalMask, poll, poll_masked};
-pub use process::{PerProcess, process_id};
+pub use process::{PerProcess, is_privileged, process_id};
 pub use receive::{receive_append, receive_at_most};
 pub use tipc::{tipc_address, tipc_parts};

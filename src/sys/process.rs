@@ -20,6 +20,12 @@ pub fn process_id() -> u32 {
     }
 }
 
+/// Whether this process has rights that whoever started it may lack: then its environment is not to be trusted.
+pub fn is_privileged() -> bool {
+    // SAFETY: looks a number up that the kernel gave the process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// A value that every process has for itself; made for statics.
 ///
 /// The child of a fork begins with a new one: a thread that stayed in the parent may hold a lock in the
