@@ -146,6 +146,10 @@ impl Acceptor {
         self.registration.clear();
         let fd = self.listener.fd() as u64;
         let (endpoint, shared) = (self.endpoint, self.shared);
+        for worker in self.workers.all() {
+            // What it accepted has been sent there before.
+            worker.send(Command::Disown(shared.clone()));
+        }
         // Nobody else holds the listener once its registration is gone.
         let removed = Arc::try_unwrap(self.listener).map_or(Ok(()), Listener::close);
         let (code, value) = match removed {

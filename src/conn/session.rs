@@ -268,6 +268,18 @@ impl Session {
         true
     }
 
+    /// Whether it was accepted by the listener that has this, and its socket has heard nothing of it yet.
+    pub(super) fn came_through(&self, listener: &Arc<Shared>) -> bool {
+        let accepted = matches!(self.kind, Kind::Accepted { .. });
+        accepted && !self.attached && Arc::ptr_eq(&self.shared, listener)
+    }
+
+    /// Its listener is gone before the handshake was done. It would hold its socket's place in the context for as long
+    /// as the peer cares to take over that.
+    pub(super) fn disowned(&mut self, _context: &mut Context<'_>) -> bool {
+        self.finish()
+    }
+
     /// Writing failed. What the peer sent before is still read; its end then ends the connection.
     pub(super) fn broken(&mut self, loss: Loss, context: &mut Context<'_>) -> bool {
         if !matches!(self.phase, Phase::Open { .. }) {

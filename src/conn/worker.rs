@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use polling::Events;
 use socket2::SockAddr;
 
+use super::Shared;
 use super::accept::Acceptor;
 use super::connection::Loss;
 use super::datagram::Mouth;
@@ -58,6 +59,8 @@ pub(super) enum Command {
     Evict(usize),
     /// The socket let go, with this linger time.
     Close(usize, i32),
+    /// A listener is gone: whoever came through it and has not shaken hands goes too.
+    Disown(Arc<Shared>),
     /// Somebody wants to know what still lingers.
     Count(Sender<Census>),
     /// The context ends: leave once nothing is left.
@@ -397,6 +400,16 @@ impl Thread {
             }
             Command::Answered(key) => self.with_session(key, Session::answered),
             Command::Evict(key) => self.with_session(key, Session::evicted),
+            Command::Disown(shared) => {
+                let sources = self.sources.iter();
+                let disowned = sources.filter_map(|(key, source)| match source {
+                    Source::Session(session) if session.came_through(&shared) => Some(*key),
+                    _ => None,
+                });
+                for key in disowned.collect::<Vec<_>>() {
+                    self.with_session(key, Session::disowned);
+                }
+            }
             Command::Count(to) => {
                 let now = Instant::now();
                 let lingering = self.sources.values().filter_map(|source| match source {

@@ -13,7 +13,7 @@ use zmq::base::constants as c;
 use crate::support::alone::{alone, descriptors, memory};
 use crate::support::curve::Pair;
 use crate::support::local::{Context, PATIENCE, Socket};
-use crate::support::raw::greeting;
+use crate::support::raw::{Raw, greeting};
 
 const ATTACK: &str = "FERROZMQ_TEST_ATTACK";
 
@@ -324,4 +324,41 @@ fn a_stranger_that_gives_way_is_closed() {
         assert!(closed, "{end:?}");
         drop(attack);
     });
+}
+
+/// Whoever says nothing, or not enough, holds up neither the end of the context nor of the endpoint; not even where no
+/// time limit is set.
+#[test]
+fn strangers_do_not_hold_up_the_end() {
+    for (mechanism, io_threads) in [(c::ZMQ_NULL, 1), (c::ZMQ_CURVE, 3)] {
+        let context = Context::new();
+        context.set(c::ZMQ_IO_THREADS, io_threads);
+        let server = context.socket(c::ZMQ_ROUTER);
+        server.set(c::ZMQ_HANDSHAKE_IVL, 0);
+        // One who has not said everything is worth no wait, however long others' messages may take.
+        server.set(c::ZMQ_LINGER, -1);
+        if mechanism == c::ZMQ_CURVE {
+            server.set(c::ZMQ_CURVE_SERVER, 1);
+        }
+        for closes in [false, true] {
+            let address = server.listen();
+            let name = if mechanism == c::ZMQ_CURVE { &b"CURVE"[..] } else { b"NULL" };
+            let hail = greeting(name);
+            let mut strangers: Vec<Raw> = (0..9).map(|_| Raw::connect(address)).collect();
+            for (n, stranger) in strangers.iter_mut().enumerate() {
+                // It was heard: it is no longer in the kernel's queue.
+                stranger.take(10);
+                stranger.send(&hail[..[0, 5, 64][n % 3]]);
+            }
+            if closes {
+                server.api().close().expect("open until now");
+            } else {
+                server.api().unbind(&server.last_endpoint()).expect("bound");
+            }
+            strangers.iter_mut().for_each(Raw::expect_end);
+        }
+        std::mem::forget(server);
+        // Would wait for ever.
+        drop(context);
+    }
 }
