@@ -10,6 +10,7 @@ use zmq::ctx;
 use zmq::message::Msg;
 use zmq::socket;
 
+use crate::support::Scratch;
 use crate::support::alone::alone;
 use crate::support::local::{Context, Service};
 
@@ -179,6 +180,41 @@ fn children_of_a_busy_parent_are_not_stuck() {
             }
             over.store(true, Ordering::SeqCst);
         });
+    });
+}
+
+/// The receiver sits at its mark while the sender delivers, closes, ends its context and leaves.
+#[test]
+fn what_a_process_sent_before_it_left_is_all_read() {
+    const MESSAGES: u32 = 500;
+    alone(|| {
+        let scratch = Scratch::new("tail").expect("a folder");
+        let path = format!("ipc://{}", scratch.path().join("s").display());
+        for (round, endpoint) in
+            [&path, "tcp://127.0.0.1:*"].into_iter().cycle().take(20).enumerate()
+        {
+            let context = Context::new();
+            let receiver = context.socket(c::ZMQ_PULL);
+            receiver.set(c::ZMQ_RCVHWM, 3);
+            receiver.api().bind(endpoint).expect("a free endpoint");
+            let address = receiver.last_endpoint();
+            let child = fork(round % 4 < 2, || {
+                let context = Context::new();
+                let sender = context.socket(c::ZMQ_PUSH);
+                sender.set(c::ZMQ_LINGER, -1);
+                sender.set(c::ZMQ_SNDHWM, 0);
+                sender.api().connect(&address).expect("a connect");
+                for n in 0..MESSAGES {
+                    sender.send(&[&n.to_be_bytes(), &[b'm'; 60]]);
+                }
+                drop((sender, context));
+            });
+            // All of it is in the kernel by then, and hardly any was read.
+            expect_good_end(child);
+            for n in 0..MESSAGES {
+                assert_eq!(receiver.recv()[0], n.to_be_bytes(), "{endpoint}");
+            }
+        }
     });
 }
 

@@ -1,5 +1,7 @@
 //! Options of PUB, XPUB, SUB and XSUB. The subscribers are raw peers where their own doings matter.
 
+use std::collections::BTreeSet;
+
 use zmq::base::Error;
 use zmq::base::constants as c;
 
@@ -229,6 +231,48 @@ fn inverted_matching_is_the_rest() {
         publisher.send(&frame(0, text.as_bytes()));
     }
     assert_eq!(subscriber.recv(), [b"b1"]);
+}
+
+/// Whatever the marks say, and whether the publisher is there, reads, or neither.
+#[test]
+fn no_mark_drops_a_subscription() {
+    const TOPICS: usize = 5_000;
+    const LENGTH: usize = 300;
+    let context = Context::new();
+    let subscribe = |subscriber: &Socket, kind: char| {
+        for n in 0..TOPICS {
+            let topic = format!("{kind}{n:0LENGTH$}");
+            subscriber.set_bytes(c::ZMQ_SUBSCRIBE, topic.as_bytes());
+        }
+    };
+    let subscriber = context.socket(c::ZMQ_SUB);
+    subscriber.set(c::ZMQ_SNDHWM, 2);
+    subscriber.set(c::ZMQ_SNDBUF, 4096);
+    subscribe(&subscriber, 'a');
+    let mut publisher = Raw::connect(subscriber.listen());
+    publisher.greet("XPUB");
+    until_heard(&subscriber, &publisher);
+    // More than the kernel takes, and nobody reads.
+    subscribe(&subscriber, 'b');
+    let mut missing: BTreeSet<String> = ['a', 'b']
+        .into_iter()
+        .flat_map(|kind| (0..TOPICS).map(move |n| format!("{kind}{n:0LENGTH$}")))
+        .collect();
+    while !missing.is_empty() {
+        let (flags, body) = publisher.frame();
+        assert_eq!(flags & raw::COMMAND, raw::COMMAND);
+        let text = String::from_utf8_lossy(&body[1..]).into_owned();
+        assert!(missing.remove(text.strip_prefix("SUBSCRIBE").expect("a subscription")), "{text}");
+    }
+
+    let publisher = xpub(&context, &[(c::ZMQ_RCVHWM, 2)]);
+    publisher.api().bind("inproc://marks").expect("a free name");
+    let subscriber = context.socket(c::ZMQ_SUB);
+    subscriber.set(c::ZMQ_SNDHWM, 2);
+    subscriber.api().connect("inproc://marks").expect("a connect");
+    subscribe(&subscriber, 'c');
+    (0..TOPICS)
+        .for_each(|n| assert_eq!(publisher.recv()[0][1..], *format!("c{n:0LENGTH$}").as_bytes()));
 }
 
 #[test]
