@@ -87,7 +87,7 @@ const CURVE: &[Conversation] = &[
         client: "socket dealer text 50 SERVERKEY text 48 PUBLIC text 49 SECRET int 75 50 int 77 1000 \
                  monitor OPEN ask 10 none 400 calm ask 10",
         server: "socket dealer int 47 1 text 49 SERVERSECRET int 75 50 int 77 1000 monitor OPEN \
-                 echo 20 calm",
+                 echo 19 calm echo 1",
     },
     Conversation {
         name: "handler",
