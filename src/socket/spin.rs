@@ -8,20 +8,29 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(25);
 /// How long at most where ZMQ_BUSY_POLL says how long: nobody looks at the caller's deadline meanwhile.
 const LONGEST: Duration = Duration::from_millis(1);
-/// Without credit, one wait in so many tries all the same.
+/// Without credit, one wait in so many tries all the same, and of more each time that was in vain: on a busy machine
+/// whoever gives way may get the processor back milliseconds later.
 const PROBE: u32 = 64;
+const RAREST_PROBE: u32 = 1024;
 /// How often to ask how many processors this thread may use.
 const REFRESH: u32 = 1024;
 
 static SPINNERS: AtomicUsize = AtomicUsize::new(0);
 
 /// One socket's experience with spinning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Spin {
     credit: i8,
     waits: u32,
+    probe: u32,
     processors: usize,
     wish: Wish,
+}
+
+impl Default for Spin {
+    fn default() -> Spin {
+        Spin { credit: 0, waits: 0, probe: PROBE, processors: 0, wish: Wish::None }
+    }
 }
 
 /// What ZMQ_BUSY_POLL says.
@@ -40,8 +49,8 @@ enum Wish {
 pub(super) enum Turn {
     /// Sleep.
     Sleep,
-    /// As many spin as may, but one of them may be about to stop: give way so many times.
-    Queue(u8),
+    /// As many spin as may, but one of them may be about to stop: give way so many times, until a moment.
+    Queue(u8, Instant),
     /// Look again until a moment.
     Spin(Spinning),
 }
@@ -71,27 +80,33 @@ impl Spin {
             self.processors = crate::sys::thread::processors();
         }
         let tries = match self.wish {
-            Wish::None => self.credit > 0 || self.waits.is_multiple_of(PROBE),
+            Wish::None => self.credit > 0 || self.waits.is_multiple_of(self.probe),
             Wish::Never => false,
             Wish::Always(_) => true,
         };
         if !tries || self.processors < 2 {
             return Turn::Sleep;
         }
-        self.claim().map_or(Turn::Queue(PATIENCE), Turn::Spin)
+        self.claim().map_or_else(|| Turn::Queue(PATIENCE, Instant::now() + SPIN), Turn::Spin)
     }
 
     /// Says whether to look again before sleeping.
     pub(super) fn again(&mut self, turn: &mut Turn) -> bool {
         match turn {
             Turn::Sleep => false,
-            Turn::Queue(0) => {
+            Turn::Queue(0, _) => {
                 *turn = Turn::Sleep;
                 false
             }
-            Turn::Queue(left) => {
+            Turn::Queue(left, until) => {
                 *left -= 1;
                 std::thread::yield_now();
+                if Instant::now() >= *until {
+                    // Others had more to do than to look for a moment. What came meanwhile is no merit of looking.
+                    *turn = Turn::Sleep;
+                    self.learn(false);
+                    return false;
+                }
                 if let Some(spinning) = self.claim() {
                     *turn = Turn::Spin(spinning);
                 }
@@ -127,7 +142,14 @@ impl Spin {
     }
 
     fn learn(&mut self, found: bool) {
-        self.credit = if found { (self.credit + 1).min(8) } else { (self.credit - 1).max(-4) };
+        if found {
+            (self.credit, self.probe) = ((self.credit + 1).min(8), PROBE);
+            return;
+        }
+        if self.credit <= 0 {
+            self.probe = (self.probe * 2).min(RAREST_PROBE);
+        }
+        self.credit = (self.credit - 1).max(-4);
     }
 }
 
@@ -156,11 +178,29 @@ mod tests {
     #[test]
     fn what_does_not_pay_is_left_but_for_a_try_now_and_then() {
         let mut spin = ready(4);
+        let tries = |spin: &mut Spin, waits: u32| {
+            (0..waits).filter(|_| !matches!(spin.begin(), Turn::Sleep)).count()
+        };
+        (0..8).for_each(|_| spin.learn(false));
+        assert_eq!(tries(&mut spin, 640), 10);
         (0..20).for_each(|_| spin.learn(false));
-        let tries = (0..640).filter(|_| !matches!(spin.begin(), Turn::Sleep)).count();
-        assert_eq!(tries, 10);
-        (0..5).for_each(|_| spin.learn(true));
+        assert_eq!(tries(&mut spin, 10 * RAREST_PROBE), 10);
+        spin.learn(true);
+        assert_eq!(tries(&mut spin, 640), 10, "still without credit");
+        (0..4).for_each(|_| spin.learn(true));
         assert!(!matches!(spin.begin(), Turn::Sleep));
+    }
+
+    /// Whoever gives way to somebody who takes longer than one looks for was asleep as far as anybody can tell.
+    #[test]
+    fn a_queue_ends_when_its_time_has_passed() {
+        let mut spin = ready(4);
+        let mut turn = Turn::Queue(3, Instant::now());
+        assert!(!spin.again(&mut turn));
+        assert!(matches!(turn, Turn::Sleep));
+        assert_eq!(spin.credit, 7);
+        spin.end(&turn);
+        assert_eq!(spin.credit, 7, "what was found then is not to its credit");
     }
 
     #[test]
