@@ -217,6 +217,7 @@ impl Connection {
             queue.frames = plain;
             queue.reset_head();
             queue.link.open = true;
+            queue.link.short = false;
             queue.link.blocked = false;
         }
         let mut gate = self.gate.lock();

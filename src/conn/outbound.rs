@@ -38,6 +38,8 @@ const QUIET_ROUNDS: u8 = 10;
 pub(super) const BY_REFERENCE: usize = 8 * 1024;
 /// Pieces per system call.
 const PIECES: usize = 64;
+/// A connection on which so much is written at once carries bulk.
+const BULK: usize = 32 * 1024;
 /// Encoded at a time.
 pub(super) const ENOUGH: usize = 64 * 1024;
 
@@ -289,12 +291,13 @@ impl Connection {
 
     /// The kernel has room again.
     pub(super) fn unblock(&self) {
-        {
-            let mut gate = self.gate.lock();
+        self.write_on();
+        // Most often it is full again, and then the kernel need not hear that this is still of interest.
+        let mut gate = self.gate.lock();
+        if gate.wants_room && !self.wire.send.lock().link.blocked {
             gate.wants_room = false;
             gate.apply();
         }
-        self.write_on();
     }
 
     fn write_on(&self) {
@@ -346,11 +349,15 @@ impl Connection {
         let outlet = self.outlet.lock().clone();
         let Some((stream, encoding)) = outlet else { return };
         queue.link.writing = true;
+        let mut shorten = queue.bytes >= BULK && !std::mem::replace(&mut queue.link.short, true);
         loop {
             let mut segments = queue.take();
             let mut head = (queue.head_offset, queue.head_open);
             let mut spare = if encoding.is_plain() { Vec::new() } else { queue.take_spare() };
             drop(queue);
+            if std::mem::take(&mut shorten) && self.shared.options.sndbuf < 0 {
+                stream.keep_short();
+            }
             let most = batch(self.shared.options.out_batch_size);
             let written = write_out(&stream, &encoding, &mut segments, &mut head, &mut spare, most);
             queue = self.wire.send.lock();

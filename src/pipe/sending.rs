@@ -47,6 +47,8 @@ pub struct Link {
     pub open: bool,
     /// Some thread is in the kernel with segments it took.
     pub writing: bool,
+    /// Much was written at once, so that the kernel was told how much it may hold.
+    pub short: bool,
     /// The kernel's buffer is full; the I/O thread waits for room.
     pub blocked: bool,
     /// When something was last sent, in nanoseconds of the connection's clock.

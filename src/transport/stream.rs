@@ -95,6 +95,20 @@ impl Stream {
         }
     }
 
+    /// Where both ends are on this machine: lets little lie in the kernel on its way. Nothing is gained by more
+    /// there, and what goes through the processor's cache takes half the time of what goes through memory.
+    pub fn keep_short(&self) {
+        /// The kernel takes twice this, of which its own structures are a small part. With room for fewer than
+        /// three segments of the loopback interface (64 KiB each) a delayed acknowledgement would be waited for.
+        const SHORT: usize = 160 * 1024;
+        let Some(stream) = self.tcp() else { return };
+        let (Ok(own), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+        if own.ip() == peer.ip() || peer.ip().to_canonical().is_loopback() {
+            // It is as good as before if the kernel refuses.
+            let _refused = self.socket().set_send_buffer_size(SHORT);
+        }
+    }
+
     /// Tells the peer that nothing more will come.
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -279,6 +280,27 @@ fn tcp_connected_to_itself() {
     let (_reserved, own) = silent_port();
     let stream = dial(Scheme::Tcp, &format!("{own};{own}"), &options()).unwrap();
     assert!(stream.is_self_connection());
+}
+
+#[test]
+fn little_lies_in_the_kernel_between_two_ends_on_this_machine() {
+    let listener = listen(Scheme::Tcp, "127.0.0.1:*", &options());
+    let (stream, accepted) = connect(&listener, Scheme::Tcp, &options());
+    let before = accepted.stream.socket().send_buffer_size().unwrap();
+    stream.keep_short();
+    let after = stream.socket().send_buffer_size().unwrap();
+    assert!(after < 512 * 1024 && after < before, "{before}, then {after}");
+    assert_eq!(accepted.stream.socket().send_buffer_size().unwrap(), before, "its own affair");
+    // Enough for the bytes to flow without acknowledgements that are delayed.
+    let bytes = vec![7; 1 << 20];
+    let (mut sent, mut got) = (0, Vec::new());
+    let began = Instant::now();
+    while got.len() < bytes.len() {
+        sent += stream.write(&bytes[sent..]).unwrap_or(0);
+        got.reserve(1 << 16);
+        let _nothing_yet = accepted.stream.receive(&mut got);
+    }
+    assert!(got == bytes && began.elapsed() < Duration::from_secs(1));
 }
 
 #[test]
