@@ -5,6 +5,7 @@
 //! The kernel is entered without the queue's lock: whoever writes has taken the segments out, and
 //! everybody else just appends.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
@@ -28,6 +29,8 @@ use crate::zmtp::{Protocol, command};
 
 /// Two sends closer than this, twice running, are a burst.
 const DENSE_NS: u64 = 10_000;
+/// So many in the same thread, on any connections, are one too.
+const DENSE_THREAD: u8 = 8;
 /// Under guard a sender writes by itself when the last write is longer ago than this.
 const STALE_NS: u64 = 30_000;
 /// Under guard a sender writes by itself when this much waits.
@@ -209,6 +212,19 @@ pub(super) fn clock() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
+thread_local! {
+    /// When this thread wrote by itself, and how many times in close succession, whatever the connection.
+    static LAST_WRITE: Cell<(u64, u8)> = const { Cell::new((0, 0)) };
+}
+
+/// Whether this thread writes to one connection after the other, and comes back at once each time.
+fn sends_to_many(now: u64) -> bool {
+    let (last, dense) = LAST_WRITE.get();
+    let dense = if now.saturating_sub(last) < DENSE_NS { dense.saturating_add(1) } else { 0 };
+    LAST_WRITE.set((if dense >= DENSE_THREAD { now } else { last }, dense));
+    dense >= DENSE_THREAD
+}
+
 /// What came of an attempt to write everything.
 struct Written {
     messages: usize,
@@ -218,6 +234,10 @@ struct Written {
 
 impl Connection {
     pub(super) fn flush_out(&self, urgency: Urgency) {
+        if urgency == Urgency::Now {
+            // What is appended from here on has to be left anew; what was before is written below.
+            self.wire.left.store(false, Ordering::Relaxed);
+        }
         let mut queue = self.wire.send.lock();
         if queue.is_empty() || !queue.link.open || queue.link.writing || queue.link.blocked {
             return;
@@ -237,15 +257,18 @@ impl Connection {
                 }
             }
             Urgency::Auto => {
-                let dense = clock().saturating_sub(queue.link.last_send) < DENSE_NS;
+                let now = clock();
+                let dense = now.saturating_sub(queue.link.last_send) < DENSE_NS;
                 queue.link.dense = if dense { queue.link.dense.saturating_add(1) } else { 0 };
-                if queue.link.dense >= 2 {
+                if queue.link.dense >= 2 || sends_to_many(now) {
                     self.stand_guard(&mut queue);
                 } else {
                     self.drain(queue);
                     // From the end of this write, however long it took: what counts is whether the
                     // sender comes back at once.
-                    self.wire.send.lock().link.last_send = clock();
+                    let now = clock();
+                    LAST_WRITE.set((now, LAST_WRITE.get().1));
+                    self.wire.send.lock().link.last_send = now;
                 }
             }
         }

@@ -7,6 +7,7 @@
 //! [`Pipe`], and know neither sockets nor connections.
 
 pub mod inproc;
+pub mod left;
 mod sending;
 pub mod turn;
 pub mod wire;
@@ -451,7 +452,7 @@ impl Pipe {
         self.raise_sweep();
     }
 
-    /// Writes out what was appended under guard: the caller is about to wait.
+    /// Writes out what a thread left that may be another one: the caller is about to wait.
     #[inline]
     pub fn flush_left(&mut self) {
         if let End::Wire(end) = &mut self.end {

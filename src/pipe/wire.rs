@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::sending::{HEAVY, SEGMENT};
-use super::{Counts, Driver, Notice, PipeKey, Target, Urgency};
+use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
 use crate::message::{Metadata, Msg, frame};
 use crate::sync::{BriefLock, Lock};
 
@@ -37,6 +37,8 @@ pub struct Wire {
     conflate: bool,
     /// The I/O thread sees to it that nothing stays behind: senders may leave what they appended.
     pub guarded: AtomicBool,
+    /// Some thread has what was appended in its list, see [`super::left`].
+    pub left: AtomicBool,
     /// The socket's thread just waited for what it read: its answer should not wait.
     pub eager: AtomicBool,
     gone: AtomicBool,
@@ -116,6 +118,7 @@ impl Wire {
             receive_mark: AtomicI32::new(receive_mark),
             conflate,
             guarded: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             eager: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
@@ -556,6 +559,9 @@ impl End {
             urgency = Urgency::Now;
         } else if self.wire.guarded.load(Ordering::Relaxed) {
             self.unflushed += 1;
+            if !self.wire.left.load(Ordering::Relaxed) {
+                self.leave();
+            }
             let few = self.unflushed < GUARDED_STRIDE && self.unflushed_bytes < SEGMENT;
             if few || hurried {
                 return;
@@ -564,11 +570,25 @@ impl End {
         self.unflushed = 0;
         self.unflushed_bytes = 0;
         self.driver.flush(urgency);
+        let left = self.wire.guarded.load(Ordering::Relaxed) && urgency != Urgency::Now;
+        if left && !self.wire.left.load(Ordering::Relaxed) {
+            self.leave();
+        }
+    }
+
+    /// This thread writes it out before it waits.
+    #[cold]
+    fn leave(&self) {
+        // Said first: when it is written out later this is taken back.
+        self.wire.left.store(true, Ordering::Relaxed);
+        if !left::note(&self.driver) {
+            self.wire.left.store(false, Ordering::Relaxed);
+        }
     }
 
     #[inline]
     pub(super) fn flush_left(&mut self) {
-        if self.wire.guarded.load(Ordering::Relaxed) {
+        if self.wire.left.load(Ordering::Relaxed) {
             self.unflushed = 0;
             self.unflushed_bytes = 0;
             self.driver.flush(Urgency::Now);

@@ -77,7 +77,6 @@ impl Core {
     /// The poll events among `wanted` that a call now would find. The caller is registered as waiting `own` times.
     pub(super) fn events(&mut self, wanted: i32, own: usize) -> i32 {
         self.process();
-        self.flush_left();
         let mut events = 0;
         if wanted & c::ZMQ_POLLIN != 0 {
             let mut ready = self.pattern.can_recv(&mut self.pipes);
@@ -88,6 +87,10 @@ impl Core {
         }
         // Who asks sees how it is, and what was seen holds for the next send.
         self.pipes.set_hurried(false);
+        if events == 0 {
+            // The caller is about to wait.
+            self.flush_left();
+        }
         if wanted & c::ZMQ_POLLOUT != 0 && self.pattern.can_send(&mut self.pipes) {
             events |= c::ZMQ_POLLOUT;
         }

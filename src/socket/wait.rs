@@ -8,7 +8,7 @@ use super::Socket;
 use super::core::Core;
 use crate::base::Error;
 use crate::pipe::turn::{Farewell, Turn};
-use crate::pipe::{Driver, Notice, PipeKey, Pulled};
+use crate::pipe::{Driver, Notice, PipeKey, Pulled, left};
 use crate::sync::{Mailbox, Waker};
 use crate::sys::{PollFd, SignalMask};
 
@@ -252,9 +252,11 @@ impl Core {
         any
     }
 
-    /// Writes out what was left for later: the caller is about to wait.
+    /// Writes out what was left for later: the caller is about to wait. All that this thread left, on whatever
+    /// socket, and what another one left on this.
     pub(super) fn flush_left(&mut self) {
         const FEW: usize = 64;
+        left::write_out();
         if self.pipes.len() <= FEW {
             self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush_left());
         }
