@@ -507,7 +507,7 @@ impl Driver for Connection {
             gate.taken = true;
             gate.apply();
             drop(gate);
-            self.worker.send(Command::Watch(self.key()));
+            self.worker.send_soon(Command::Watch(self.key()));
         }
         let outlet = self.outlet.lock();
         outlet.as_ref().map(|(stream, _)| stream.clone() as Arc<dyn AsRawFd + Send + Sync>)

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use super::multicast::Member;
 use super::session::Session;
 use super::strangers::Strangers;
 use crate::base::Error;
-use crate::pipe::turn::Verdict;
+use crate::pipe::turn::{Seen, Verdict};
 use crate::reactor::{Reactor, Ready, Registration, Timers};
 use crate::sync::Lock;
 
@@ -73,6 +73,8 @@ pub struct Worker {
     strangers: Arc<Strangers>,
     keys: AtomicUsize,
     load: AtomicUsize,
+    /// The thread looks around in a millisecond at the latest.
+    awake: AtomicBool,
     thread: Lock<Option<JoinHandle<()>>>,
 }
 
@@ -103,6 +105,7 @@ impl Worker {
             strangers,
             keys: AtomicUsize::new(1),
             load: AtomicUsize::new(0),
+            awake: AtomicBool::new(false),
             thread: Lock::new(None),
         });
         let inner = worker.clone();
@@ -131,6 +134,15 @@ impl Worker {
 
     pub(super) fn send(&self, command: Command) {
         self.reactor.send(command);
+    }
+
+    /// As [`Worker::send`], of what has a millisecond's time.
+    pub(super) fn send_soon(&self, command: Command) {
+        self.reactor.leave(command);
+        // The thread says first that it will sleep for longer, and then looks for what was left.
+        if !self.awake.load(Ordering::Relaxed) {
+            self.reactor.wake();
+        }
     }
 
     pub(super) fn next_key(&self) -> usize {
@@ -202,8 +214,8 @@ struct Thread {
     timers: Timers,
     /// Accepted, and not begun yet.
     born: Vec<(usize, Box<Session>)>,
-    /// Connections that callers read, with the socket's epoch at the last look.
-    watched: HashMap<usize, Option<u64>>,
+    /// Connections that callers read, with what the last look saw.
+    watched: HashMap<usize, Option<Seen>>,
     guarded: HashSet<usize>,
     next_watch: Instant,
     next_guard: Instant,
@@ -231,6 +243,7 @@ impl Thread {
         let mut ready: Vec<Ready> = Vec::new();
         while !(self.exiting && self.sources.is_empty()) {
             let limit = self.time_limit();
+            let limit = self.settle_down(limit);
             if self.worker.reactor.wait(&mut events, limit, &mut ready).is_err() {
                 // A poller that cannot wait any more serves nobody; spinning on it would be worse.
                 break;
@@ -260,6 +273,17 @@ impl Thread {
             self.look_after_watched(now);
             self.look_after_guarded(now);
         }
+    }
+
+    /// Says whether the next look around comes soon anyway; where not, nothing may have been left for it.
+    fn settle_down(&self, limit: Option<Duration>) -> Option<Duration> {
+        let rounds = !self.watched.is_empty() || !self.guarded.is_empty();
+        let awake = &self.worker.awake;
+        if rounds == awake.load(Ordering::Relaxed) {
+            return limit;
+        }
+        awake.store(rounds, Ordering::Relaxed);
+        if rounds || !self.worker.reactor.has_commands() { limit } else { Some(Duration::ZERO) }
     }
 
     fn time_limit(&self) -> Option<Duration> {
@@ -434,8 +458,8 @@ impl Thread {
             let Some(Source::Session(session)) = sources.get(key) else { return false };
             let connection = session.connection();
             match connection.turn.look(*seen) {
-                Verdict::Keep(epoch) => {
-                    *seen = Some(epoch);
+                Verdict::Keep(now) => {
+                    *seen = Some(now);
                     true
                 }
                 Verdict::Sleep => false,

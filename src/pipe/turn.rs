@@ -4,11 +4,22 @@
 //! the I/O thread looks once a tick whether the socket is still in use and takes them back when it is not.
 //! A caller that stays inside for long lets the I/O thread sleep too; whoever then leaves wakes it.
 //!
+//! A caller may come back in cycles longer than a tick, one that serves many sockets in turn for example: then
+//! taking connections back and over again would be most of the work. So who comes back soon is left alone for
+//! longer the next time.
+//!
 //! Callers wait with a list of connections each. Connections come while somebody waits, so that lists differ;
 //! the newest one has every connection that is taken. Once nobody inside has that one, those who stay cannot
 //! be trusted with all of them: whoever leaves last with it gives its connections back.
 
+use std::time::{Duration, Instant};
+
 use crate::sync::Lock;
+
+/// Who comes back so soon after the connections were taken back was taken for gone too early.
+const SOON: Duration = Duration::from_millis(8);
+/// Then they are left for longer, up to so many looks without a call.
+const LONGEST: u8 = 8;
 
 /// The turn of one socket.
 #[derive(Debug, Default)]
@@ -24,13 +35,25 @@ struct State {
     list: u64,
     /// How many of those inside have it.
     holders: u32,
+    /// Looks without a call, beyond the first, until the connections are taken back.
+    patience: u8,
+    /// When they were taken back.
+    reclaimed: Option<Instant>,
+}
+
+/// What the I/O thread saw when it looked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    epoch: u64,
+    /// Looks since anything had changed.
+    idle: u8,
 }
 
 /// What the I/O thread should do with a taken connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// In use: look again after a tick.
-    Keep(u64),
+    Keep(Seen),
     /// A caller sits inside: stop looking, it will call.
     Sleep,
     /// Nobody is interested any more: take it back.
@@ -55,6 +78,10 @@ impl Turn {
         state.inside += 1;
         state.epoch += 1;
         state.holders += 1;
+        if let Some(at) = state.reclaimed.take() {
+            let soon = at.elapsed() < SOON;
+            state.patience = if soon { (2 * state.patience + 1).min(LONGEST - 1) } else { 0 };
+        }
         state.list
     }
 
@@ -94,15 +121,21 @@ impl Turn {
     }
 
     /// The I/O thread looks; `seen` is what [`Verdict::Keep`] said the last time.
-    pub fn look(&self, seen: Option<u64>) -> Verdict {
+    pub fn look(&self, seen: Option<Seen>) -> Verdict {
         let mut state = self.0.lock();
-        if seen != Some(state.epoch) {
-            Verdict::Keep(state.epoch)
-        } else if state.inside > 0 {
-            state.unwatched = true;
-            Verdict::Sleep
-        } else {
-            Verdict::Reclaim
+        match seen {
+            Some(Seen { epoch, idle }) if epoch == state.epoch => {
+                if state.inside > 0 {
+                    state.unwatched = true;
+                    Verdict::Sleep
+                } else if idle < state.patience {
+                    Verdict::Keep(Seen { epoch, idle: idle + 1 })
+                } else {
+                    state.reclaimed = Some(Instant::now());
+                    Verdict::Reclaim
+                }
+            }
+            _ => Verdict::Keep(Seen { epoch: state.epoch, idle: 0 }),
         }
     }
 }
@@ -123,6 +156,33 @@ mod tests {
         assert_eq!(turn.look(Some(seen)), Verdict::Sleep);
         assert_eq!(turn.leave(list), Farewell::Rewatch, "who leaves must call the I/O thread back");
         assert!(matches!(turn.look(Some(seen)), Verdict::Keep(_)));
+    }
+
+    #[test]
+    fn who_comes_back_soon_is_left_alone_for_longer() {
+        let turn = Turn::default();
+        let visit = || {
+            let list = turn.enter();
+            assert_eq!(turn.leave(list), Farewell::Silent);
+        };
+        let looks = || {
+            let mut seen = None;
+            (0..).find(|_| match turn.look(seen) {
+                Verdict::Keep(now) => {
+                    seen = Some(now);
+                    false
+                }
+                verdict => verdict == Verdict::Reclaim,
+            })
+        };
+        let counts = [(); 6].map(|()| {
+            visit();
+            looks().expect("at some time")
+        });
+        assert_eq!(counts, [1, 2, 4, 8, 8, 8]);
+        std::thread::sleep(SOON);
+        visit();
+        assert_eq!(looks(), Some(1), "after a rest it begins anew");
     }
 
     #[test]

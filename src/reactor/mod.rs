@@ -47,7 +47,22 @@ impl<C> Reactor<C> {
 
     /// Leaves a command and wakes the I/O thread.
     pub fn send(&self, command: C) {
+        self.leave(command);
+        self.wake();
+    }
+
+    /// Leaves a command for when the I/O thread wakes up the next time.
+    pub fn leave(&self, command: C) {
         self.commands.lock().push(command);
+    }
+
+    /// Whether commands wait.
+    pub fn has_commands(&self) -> bool {
+        !self.commands.lock().is_empty()
+    }
+
+    /// Wakes the I/O thread.
+    pub fn wake(&self) {
         if !self.notified.swap(true, Ordering::SeqCst) {
             // Fails only when the poller's own descriptor is broken, which a wait would report.
             let _gone = self.poller.notify();
