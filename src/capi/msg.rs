@@ -102,17 +102,19 @@ pub unsafe extern "C" fn zmq_msg_init_data(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_send(msg: *mut Msg, s: *mut c_void, flags: c_int) -> c_int {
     guard::call(-1, || {
-        let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let msg = unsafe { ptr::msg_mut(msg) }?;
-        socket.send(msg, flags).map(ptr::length)
+        let Ok(msg) = (unsafe { ptr::msg_mut(msg) }) else {
+            return socket::lookup(ptr::handle(s)).and(Err(Error::Fault));
+        };
+        socket::unchecked(ptr::handle(s)).send(msg, flags).map(ptr::length)
     })
 }
 
-/// Receives a message into an initialised one, whose old contents are released.
+/// Receives a message into an initialised one, whose old contents are released: also where there is none to
+/// receive (EAGAIN), but with ZMQ_XPUB and ZMQ_STREAM, as in libzmq.
 ///
-/// Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
-/// unchanged.
+/// Returns the size of the part in bytes (INT_MAX for larger ones), or -1. On errors other than those after
+/// waiting the message is unchanged.
 ///
 /// Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
 /// when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
@@ -126,10 +128,11 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut Msg, s: *mut c_void, flags: c_in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_recv(msg: *mut Msg, s: *mut c_void, flags: c_int) -> c_int {
     guard::call(-1, || {
-        let socket = socket::lookup(ptr::handle(s))?;
         // SAFETY: the same promise.
-        let msg = unsafe { ptr::msg_mut(msg) }?;
-        socket.recv_into(msg, flags).map(ptr::length)
+        let Ok(msg) = (unsafe { ptr::msg_mut(msg) }) else {
+            return socket::lookup(ptr::handle(s)).and(Err(Error::Fault));
+        };
+        socket::unchecked(ptr::handle(s)).recv_into(msg, flags).map(ptr::length)
     })
 }
 

@@ -80,6 +80,24 @@ pub(super) unsafe fn bytes<'a>(data: *const c_void, size: usize) -> Result<&'a [
     Ok(unsafe { slice::from_raw_parts(data.cast(), size) })
 }
 
+/// A buffer to fill; None for NULL with a length.
+///
+/// # Safety
+/// `data` is NULL or points to `size` writable bytes that nobody else uses during the call.
+#[inline(always)]
+pub(super) unsafe fn bytes_mut<'a>(data: *mut c_void, size: usize) -> Option<&'a mut [u8]> {
+    if size == 0 {
+        return Some(&mut []);
+    }
+    if data.is_null() {
+        return None;
+    }
+    // A length beyond all objects says "enough": no message has that much.
+    let size = size.min(isize::MAX as usize);
+    // SAFETY: not NULL, so the caller promised that many writable bytes; bytes need no initial value.
+    Some(unsafe { slice::from_raw_parts_mut(data.cast(), size) })
+}
+
 /// An option value: `None` for NULL without a length; EINVAL for NULL with one and for impossible
 /// lengths.
 ///

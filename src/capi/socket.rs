@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 
 use super::{guard, ptr};
+use crate::base::Error;
 use crate::ctx;
 use crate::message::Msg;
 use crate::socket;
@@ -167,9 +168,7 @@ pub unsafe extern "C" fn zmq_send(
         let socket = socket::unchecked(ptr::handle(s));
         // SAFETY: the same promise.
         let bytes = unsafe { ptr::bytes(buf, len) }?;
-        let mut msg = Msg::new();
-        msg.assign(bytes)?;
-        socket.send(&mut msg, flags).map(ptr::length)
+        socket.send_bytes(bytes, flags).map(ptr::length)
     })
 }
 
@@ -221,11 +220,16 @@ pub unsafe extern "C" fn zmq_recv(
     flags: c_int,
 ) -> c_int {
     guard::call(-1, || {
-        // Received in place: a message that comes as part of a result is moved once more.
-        let mut msg = Msg::new();
-        let size = socket::unchecked(ptr::handle(s)).recv_bytes(&mut msg, flags)?;
+        let socket = socket::unchecked(ptr::handle(s));
         // SAFETY: the same promise.
-        unsafe { ptr::copy_out(msg.data(), buf, len) }?;
-        Ok(ptr::length(size))
+        if let Some(into) = unsafe { ptr::bytes_mut(buf, len) } {
+            return socket.recv_bytes(into, flags).map(ptr::length);
+        }
+        // There is nowhere to put it, which is wrong once there is something.
+        let mut msg = Msg::new();
+        match socket.recv_bare(&mut msg, flags)? {
+            0 => Ok(0),
+            _ => Err(Error::Fault),
+        }
     })
 }

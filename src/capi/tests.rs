@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use super::*;
@@ -276,5 +277,46 @@ fn texts_for_errors_capabilities_and_keys() {
         assert!(zmq_z85_decode(back.as_mut_ptr(), c"####".as_ptr()).is_null());
         assert!(zmq_z85_decode(null_mut(), text.as_ptr()).is_null());
         zmq_version(null_mut(), null_mut(), null_mut());
+    }
+}
+
+/// Measured on libzmq 4.3.4, and on 4.3.5 for draft types.
+#[test]
+fn what_a_message_held_goes_when_there_is_none_to_receive() {
+    static FREED: AtomicU32 = AtomicU32::new(0);
+    unsafe extern "C" fn count(_: *mut c_void, _: *mut c_void) {
+        FREED.fetch_add(1, Ordering::Relaxed);
+    }
+    let mut bytes = [0u8; 100];
+    // SAFETY: handles are only looked up, the other pointers lead to what they should, and outlive the messages.
+    unsafe {
+        let context = zmq_ctx_new();
+        for (kind, waits, error, keeps) in [
+            (ZMQ_PULL, false, libc::EAGAIN, false),
+            (ZMQ_PULL, true, libc::EAGAIN, false),
+            (ZMQ_PAIR, false, libc::EAGAIN, false),
+            (ZMQ_SUB, false, libc::EAGAIN, false),
+            (ZMQ_ROUTER, true, libc::EAGAIN, false),
+            (ZMQ_GATHER, false, libc::EAGAIN, false),
+            (ZMQ_XPUB, false, libc::EAGAIN, true),
+            (ZMQ_STREAM, true, libc::EAGAIN, true),
+            (ZMQ_REQ, false, EFSM, true),
+            (ZMQ_PUSH, false, libc::ENOTSUP, true),
+        ] {
+            let socket = zmq_socket(context, kind);
+            let timeout: c_int = 5;
+            let (value, size) = ((&raw const timeout).cast(), size_of::<c_int>());
+            assert_eq!(zmq_setsockopt(socket, ZMQ_RCVTIMEO, value, size), 0);
+            let (mut msg, data) = (MaybeUninit::uninit(), bytes.as_mut_ptr().cast());
+            let msg = msg.as_mut_ptr();
+            FREED.store(0, Ordering::Relaxed);
+            assert_eq!(zmq_msg_init_data(msg, data, 100, FreeFn(Some(count)), null_mut()), 0);
+            assert_errno(zmq_msg_recv(msg, socket, if waits { 0 } else { ZMQ_DONTWAIT }), error);
+            let left = if keeps { (100, 0) } else { (0, 1) };
+            assert_eq!((zmq_msg_size(msg), FREED.load(Ordering::Relaxed)), left, "type {kind}");
+            assert_eq!(zmq_msg_close(msg), 0);
+            assert_eq!(zmq_close(socket), 0);
+        }
+        assert_eq!(zmq_ctx_term(context), 0);
     }
 }

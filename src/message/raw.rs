@@ -182,15 +182,49 @@ impl Msg {
         Some((self.flags.get(), unsafe { slice::from_raw_parts(self.inline_ptr(), length) }))
     }
 
-    /// Becomes the part that [`Msg::plain`] was asked of. Bytes beyond [`Msg::INLINE_MAX`] are cut off.
+    /// As [`Msg::plain`], also of a part whose bytes, `most` of them at most, lie in a block that nobody else
+    /// uses.
+    #[inline(never)]
+    pub fn sole_bytes(&self, most: usize) -> Option<(u8, &[u8])> {
+        let heap = self.heap().filter(|heap| heap.size <= most)?;
+        let named = self.routing_id != 0 || self.metadata.is_some();
+        let lone = self.length == BLOCK && self.state == MARK | OWNS_DATA && !self.flag(SHARED);
+        // SAFETY: without OWNS_GROUP all bytes of `group` are initialised.
+        if !lone || named || unsafe { self.group[0].assume_init() } != 0 {
+            return None;
+        }
+        self.fill(heap);
+        // SAFETY: as in `data`.
+        Some((self.flags.get(), unsafe { slice::from_raw_parts(heap.data, heap.size) }))
+    }
+
+    /// Becomes the part that [`Msg::plain`] was asked of, or one like it with more bytes. As anywhere in safe
+    /// code, the process ends if there is no memory for these.
     #[inline(always)]
     pub fn assign_plain(&mut self, flags: u8, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= Msg::INLINE_MAX);
-        let size = bytes.len().min(Msg::INLINE_MAX);
-        *self = Msg::shell(size as u8);
+        if bytes.len() > Msg::INLINE_MAX {
+            self.assign_long(flags, bytes);
+            return;
+        }
+        *self = Msg::shell(bytes.len() as u8);
         self.flags.set(flags);
         // SAFETY: as in `assign`.
-        unsafe { copy_small(bytes.as_ptr(), self.inline_ptr(), size) };
+        unsafe { copy_small(bytes.as_ptr(), self.inline_ptr(), bytes.len()) };
+    }
+
+    #[inline(never)]
+    fn assign_long(&mut self, flags: u8, bytes: &[u8]) {
+        if self.refill(bytes) {
+            self.flags.set(flags);
+            return;
+        }
+        // What was there goes first: its memory may be what is needed.
+        *self = Msg::new();
+        let Ok(block) = Block::holding(bytes) else {
+            alloc::handle_alloc_error(Layout::for_value(bytes));
+        };
+        self.hold(BLOCK, block);
+        self.flags.set(flags);
     }
 
     /// A part that takes over the allocation of `bytes`; small ones are copied inline.
@@ -535,6 +569,21 @@ impl Msg {
         // is aligned and has room for a word, and a new message overlaps nothing.
         unsafe { copy_small(bytes.as_ptr(), msg.inline_ptr(), bytes.len()) };
         msg
+    }
+
+    /// Puts other bytes into the block that the part has, where they fill it and the part is nothing else.
+    fn refill(&mut self, bytes: &[u8]) -> bool {
+        let Some(heap) = self.heap() else { return false };
+        let lone = self.length == BLOCK && self.state == MARK | OWNS_DATA && !self.flag(SHARED);
+        if !lone || heap.size != bytes.len() || self.metadata.is_some() {
+            return false;
+        }
+        // SAFETY: a block of this size that was never shared, and `&mut self` excludes every other access;
+        // `bytes` cannot overlap it.
+        unsafe { heap.data.copy_from_nonoverlapping(bytes.as_ptr(), heap.size) };
+        self.routing_id = 0;
+        self.group = [MaybeUninit::new(0); GROUP_INLINE];
+        true
     }
 
     #[inline(never)]

@@ -43,6 +43,10 @@ impl Pattern for Dealer {
         self.out.send_with(pipes, msg, if busy { Urgency::Later } else { Urgency::Auto }).map(drop)
     }
 
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        self.out.send_bytes(pipes, bytes)
+    }
+
     fn take_spoilt(&mut self) -> bool {
         self.out.take_spoilt()
     }
@@ -53,6 +57,10 @@ impl Pattern for Dealer {
 
     fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
         self.input.recv_into(pipes, msg).map(|_| ())
+    }
+
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+        self.input.recv_bytes(pipes, into)
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

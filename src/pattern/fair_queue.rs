@@ -2,6 +2,7 @@
 //!
 //! Which parts make an envelope is the socket type's business, not this file's.
 
+use super::copy_out;
 use super::ring::Ring;
 use crate::base::Error;
 use crate::message::Msg;
@@ -87,6 +88,35 @@ impl FairQueue {
             }
         }
         Err(Error::Again)
+    }
+
+    /// As [`Pattern::recv_bytes`](super::Pattern::recv_bytes).
+    #[inline]
+    pub(super) fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+        self.recv_bytes_if(pipes, into, |_| true)
+    }
+
+    /// As [`FairQueue::recv_bytes`], if they are `wanted`.
+    #[inline]
+    pub(super) fn recv_bytes_if(
+        &mut self,
+        pipes: &mut Pipes,
+        into: &mut [u8],
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<usize> {
+        if self.reading != Reading::Nothing {
+            return None;
+        }
+        let mut size = None;
+        let pipe = self.ring.current().and_then(|id| pipes.get(id))?;
+        pipe.receive_bytes(|bytes| {
+            size = wanted(bytes).then(|| copy_out(bytes, into));
+            size.is_some()
+        });
+        if size.is_some() {
+            self.ring.advance();
+        }
+        size
     }
 
     /// Whether [`FairQueue::recv`] would give a part.

@@ -4,7 +4,7 @@
 //! miss the whole message.
 
 use crate::message::Msg;
-use crate::pipe::{Pipe, PipeId, Pipes, Urgency};
+use crate::pipe::{self, Pipe, PipeId, Pipes, Urgency};
 
 /// A message for more connections than these is written by the I/O thread: the system calls for all of
 /// them take the caller longer than it takes to wake that thread, which gathers what comes meanwhile.
@@ -108,6 +108,30 @@ impl FanOut {
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
         self.send_by(pipes, msg, give);
+    }
+
+    /// So many bytes [`FanOut::send_bytes`] should be given at most: peers may share larger messages.
+    pub(super) const BYTES_MAX: usize = pipe::inproc::COPIED_TO_MANY_MAX;
+
+    /// As [`FanOut::send`], a message of one part that is but these bytes.
+    #[inline]
+    pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) {
+        let urgency = if self.chosen.len() > FEW { Urgency::Later } else { Urgency::Auto };
+        // For those who need one. Without memory for it they miss the message.
+        let mut msg = None;
+        for id in self.chosen.drain(..) {
+            let Some(pipe) = pipes.get(id) else { continue };
+            if pipe.send_bytes(bytes) {
+                continue;
+            }
+            let msg = msg.get_or_insert_with(|| Msg::copy_of(bytes));
+            if msg.as_mut().is_ok_and(|msg| pipe.send_copy(msg)) {
+                pipe.flush_with(urgency);
+            } else {
+                pipe.rollback();
+            }
+        }
+        self.amid_message = false;
     }
 
     /// As [`FanOut::send`], where `write` gives a pipe its copy, or the last of them the original, and tells

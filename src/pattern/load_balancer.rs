@@ -82,6 +82,20 @@ impl LoadBalancer {
         Err(Error::Again)
     }
 
+    /// Sends a message of one part that is but these bytes; false where that takes more.
+    #[inline]
+    pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        if self.writing != Writing::Nothing {
+            return false;
+        }
+        let pipe = self.ring.current().and_then(|id| pipes.get(id));
+        let sent = pipe.is_some_and(|pipe| pipe.send_bytes(bytes));
+        if sent {
+            self.ring.advance();
+        }
+        sent
+    }
+
     fn send_further(
         &mut self,
         pipes: &mut Pipes,

@@ -112,6 +112,19 @@ pub trait Pattern: Send {
         Ok(())
     }
 
+    /// Sends a message of one part that is but these bytes, as [`Pattern::send`] would. False, and nothing is
+    /// changed, where it takes more than writing them down: then that one is to be called.
+    fn send_bytes(&mut self, _pipes: &mut Pipes, _bytes: &[u8]) -> bool {
+        false
+    }
+
+    /// Receives a message of one part that is but bytes: copies as many as fit, and tells how many it has.
+    /// None, and nothing is changed, where the next message is not there in this form: then
+    /// [`Pattern::recv_into`] is to be called.
+    fn recv_bytes(&mut self, _pipes: &mut Pipes, _into: &mut [u8]) -> Option<usize> {
+        None
+    }
+
     /// Whether [`Pattern::recv`] would give a part.
     fn can_recv(&mut self, _pipes: &mut Pipes) -> bool {
         false
@@ -233,6 +246,14 @@ pub fn create(ty: SocketType, options: &Options) -> Box<dyn Pattern> {
 /// Messages of the thread-safe types have one part.
 fn single(msg: &Msg) -> Result<(), Error> {
     if msg.more() { Err(Error::Invalid) } else { Ok(()) }
+}
+
+/// Copies what fits, and tells how much there was.
+#[inline(always)]
+fn copy_out(bytes: &[u8], into: &mut [u8]) -> usize {
+    let fits = bytes.len().min(into.len());
+    into[..fits].copy_from_slice(&bytes[..fits]);
+    bytes.len()
 }
 
 /// A switch given as an int: 0 is off, above is on, below is wrong.

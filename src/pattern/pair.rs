@@ -3,7 +3,7 @@
 //! The connection of a peer that is ignored stays open, for closing it would only make the peer try again,
 //! for ever. It may send until its queues are full; nothing of that is read.
 
-use super::{Attach, Pattern};
+use super::{Attach, Pattern, copy_out};
 use crate::base::Error;
 use crate::message::Msg;
 use crate::pipe::{PipeId, Pipes};
@@ -89,6 +89,23 @@ impl Pattern for Pair {
             return Err(Error::Again);
         }
         Ok(())
+    }
+
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        !self.sending
+            && self.peer.and_then(|id| pipes.get(id)).is_some_and(|pipe| pipe.send_bytes(bytes))
+    }
+
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+        if self.cut || self.amid_message {
+            return None;
+        }
+        let mut size = None;
+        self.peer.and_then(|id| pipes.get(id))?.receive_bytes(|bytes| {
+            size = Some(copy_out(bytes, into));
+            true
+        });
+        size
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

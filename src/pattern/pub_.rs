@@ -44,6 +44,10 @@ impl Pattern for Pub {
         self.inner.send(pipes, msg)
     }
 
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        self.inner.send_bytes(pipes, bytes)
+    }
+
     fn can_send(&mut self, pipes: &mut Pipes) -> bool {
         self.inner.can_send(pipes)
     }

@@ -36,6 +36,10 @@ impl Pattern for Pull {
         self.input.recv_into(pipes, msg).map(|_| ())
     }
 
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+        self.input.recv_bytes(pipes, into)
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         self.input.can_recv(pipes)
     }

@@ -33,6 +33,10 @@ impl Pattern for Push {
         self.out.send(pipes, msg).map(drop)
     }
 
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        self.out.send_bytes(pipes, bytes)
+    }
+
     fn take_spoilt(&mut self) -> bool {
         self.out.take_spoilt()
     }

@@ -81,6 +81,14 @@ impl Pattern for Sub {
         received
     }
 
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+        if self.first.is_some() {
+            return None;
+        }
+        let XSub { input, interests, .. } = &mut self.inner;
+        input.recv_bytes_if(pipes, into, |bytes| interests.wants(bytes) != self.invert)
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         if self.first.is_none() && !self.inner.input.is_amid_message() {
             self.first = self.recv(pipes).ok();

@@ -181,17 +181,17 @@ impl XPub {
         }
     }
 
-    /// Chooses who gets the message that begins with `msg`.
-    fn choose(&mut self, pipes: &mut Pipes, msg: &Msg) -> Result<(), Error> {
+    /// Chooses who gets the message that begins with `data`.
+    fn choose(&mut self, pipes: &mut Pipes, data: &[u8]) -> Result<(), Error> {
         self.out.begin();
         let out = &mut self.out;
         match self.only_to.filter(|_| self.options.manual_last_value) {
-            Some(only) => self.subscribers.matching(msg.data(), |id| {
+            Some(only) => self.subscribers.matching(data, |id| {
                 if id == only {
                     out.choose(id);
                 }
             }),
-            None => self.subscribers.matching(msg.data(), |id| out.choose(id)),
+            None => self.subscribers.matching(data, |id| out.choose(id)),
         }
         if self.options.invert {
             self.out.invert();
@@ -331,13 +331,28 @@ impl Pattern for XPub {
             self.catch_up(pipes);
         }
         if !self.out.is_amid_message() {
-            self.choose(pipes, msg)?;
+            self.choose(pipes, msg.data())?;
         }
         self.out.send(pipes, msg);
         if !self.out.is_amid_message() {
             self.only_to = None;
         }
         Ok(())
+    }
+
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+        if bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() {
+            return false;
+        }
+        if !self.inbox.unread.is_empty() {
+            self.catch_up(pipes);
+        }
+        if self.choose(pipes, bytes).is_err() {
+            return false;
+        }
+        self.out.send_bytes(pipes, bytes);
+        self.only_to = None;
+        true
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {

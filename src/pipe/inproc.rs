@@ -11,6 +11,16 @@ use super::{Counts, Notice, Target};
 use crate::message::Msg;
 use crate::sync::{Lock, Mailbox, Receiver, Sender, channel};
 
+/// Parts of no more bytes may go through the ring as these.
+const BYTES_MAX: usize = Sender::<Msg>::BYTES_MAX;
+
+/// A part that has memory of its own leaves it to the other thread where it has more bytes: to copy them twice would
+/// cost more than to free what another thread allocated.
+const COPIED_MAX: usize = 4096;
+
+/// So many bytes are copied for each of several peers, who would share one copy otherwise.
+pub const COPIED_TO_MANY_MAX: usize = 256;
+
 /// A mark of the far side that is not known yet.
 const UNKNOWN: i32 = -1;
 
@@ -252,18 +262,30 @@ impl End {
             return latest.take(msg);
         }
         let taken = self.take_next(msg) || (self.check_read() && self.take_next(msg));
-        if !taken {
-            return false;
+        if taken && !msg.more() {
+            self.count_read();
         }
-        if !msg.more() {
-            self.read += 1;
-            self.streak = self.streak.saturating_add(1);
-            self.until_announce -= 1;
-            if self.until_announce == 0 {
-                self.announce();
-            }
+        taken
+    }
+
+    /// Gives the bytes of the next message to `take`, where it is at hand and nothing but bytes in one part.
+    #[inline(always)]
+    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
+        let taken = self.input.pop_bytes(|flags, bytes| flags == 0 && take(bytes));
+        if taken {
+            self.count_read();
         }
-        true
+        taken
+    }
+
+    #[inline(always)]
+    fn count_read(&mut self) {
+        self.read += 1;
+        self.streak = self.streak.saturating_add(1);
+        self.until_announce -= 1;
+        if self.until_announce == 0 {
+            self.announce();
+        }
     }
 
     #[inline(always)]
@@ -271,12 +293,24 @@ impl End {
         self.input.pop_into(msg, |msg, flags, bytes| msg.assign_plain(flags, bytes))
     }
 
-    /// A part that is but a few bytes goes into the ring as these, any other as it is. `msg` is left empty.
+    /// A part that is but bytes, and not too many, goes into the ring as these, any other as it is. `msg` is left
+    /// empty.
     #[inline(always)]
     fn push(&mut self, msg: &mut Msg) {
         match msg.plain() {
             Some((flags, bytes)) => {
-                self.out.push_small(flags, bytes);
+                self.out.push_bytes(flags, bytes);
+                msg.clear();
+            }
+            None => self.push_long(msg),
+        }
+    }
+
+    #[inline(never)]
+    fn push_long(&mut self, msg: &mut Msg) {
+        match msg.sole_bytes(COPIED_MAX) {
+            Some((flags, bytes)) => {
+                self.out.push_bytes(flags, bytes);
                 msg.clear();
             }
             None => self.out.push(msg.take()),
@@ -380,17 +414,31 @@ impl End {
     /// As [`End::send`], where only the bytes of a part go into the queue: it stays as it is. None where it
     /// is more than these, or not a message by itself.
     #[inline]
-    pub(super) fn send_bytes(&mut self, msg: &Msg) -> Option<bool> {
+    pub(super) fn send_copy(&mut self, msg: &Msg) -> Option<bool> {
         if msg.more() || !self.stage.is_empty() || self.out_state.latest.is_some() {
             return None;
         }
-        let (flags, bytes) = msg.plain()?;
+        let (flags, bytes) = msg.plain().or_else(|| msg.sole_bytes(COPIED_TO_MANY_MAX))?;
         let room = self.check_write();
         if room {
-            self.out.push_small(flags, bytes);
+            self.out.push_bytes(flags, bytes);
             self.written += 1;
         }
         Some(room)
+    }
+
+    /// Sends a message of one part that is but these bytes; false where it takes more than that, or there is
+    /// no room.
+    #[inline(always)]
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        let plain = bytes.len() <= BYTES_MAX && self.stage.is_empty();
+        if !plain || self.out_state.latest.is_some() || !self.check_write() {
+            return false;
+        }
+        self.out.push_bytes(0, bytes);
+        self.written += 1;
+        self.flush();
+        true
     }
 
     pub(super) fn write_control(&mut self, mut msg: Msg) {
@@ -552,6 +600,42 @@ mod tests {
         assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![1]));
         assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![2]));
         assert!(b.read().is_none());
+    }
+
+    #[test]
+    fn parts_of_every_size_arrive_as_they_were() {
+        let (mut a, mut b) = pair(false);
+        a.set_marks(100, 100);
+        b.set_marks(100, 100);
+        let bytes: Vec<u8> = (0..9000).map(|n| (n % 251) as u8).collect();
+        let mut got = Msg::new();
+        for size in [0, 1, 33, 34, 256, 257, 1024, 1024, 2000, 4096, 4097, 9000] {
+            let expected = &bytes[..size];
+            let mut part = Msg::copy_of(expected).expect("memory");
+            assert!(size > COPIED_TO_MANY_MAX || a.send_copy(&part) == Some(true));
+            part.set_more(true);
+            assert!(a.send(&mut part) && part.is_empty());
+            let mut shared = Msg::copy_of(expected).expect("memory");
+            let mut kept = shared.share().expect("memory");
+            assert!(a.send(&mut shared));
+            assert_eq!(a.send_bytes(expected), size <= BYTES_MAX);
+            a.flush();
+            assert!(b.check_read());
+            if size <= COPIED_TO_MANY_MAX {
+                assert!(b.receive(&mut got) && !got.more());
+                assert_eq!(got.data(), expected);
+            }
+            assert!(!b.receive_bytes(|_| panic!("it has more parts")));
+            assert!(b.receive(&mut got) && got.more());
+            assert_eq!(got.data(), expected);
+            assert!(b.receive(&mut got) && !got.more());
+            assert_eq!(got.data(), kept.data_mut());
+            if size <= BYTES_MAX {
+                assert!(!b.receive_bytes(|_| false));
+                assert!(b.receive_bytes(|bytes| bytes == expected));
+            }
+            assert!(!b.check_read());
+        }
     }
 
     #[test]

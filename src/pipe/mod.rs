@@ -244,6 +244,16 @@ impl Pipe {
         }
     }
 
+    /// Gives the bytes of the next message to `take`, which says whether it takes them; false where it does not,
+    /// and where the message takes more: it has several parts, or came by a connection, or is not at hand.
+    #[inline(always)]
+    pub fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
+        match &mut self.end {
+            End::Inproc(end) if !self.terminated => end.receive_bytes(take),
+            _ => false,
+        }
+    }
+
     #[inline(never)]
     fn receive_from_wire(&mut self, msg: &mut Msg) -> bool {
         let End::Wire(end) = &mut self.end else { return false };
@@ -330,11 +340,21 @@ impl Pipe {
     pub fn send_copy(&mut self, msg: &mut Msg) -> bool {
         if let End::Inproc(end) = &mut self.end
             && !self.terminated
-            && let Some(sent) = end.send_bytes(msg)
+            && let Some(sent) = end.send_copy(msg)
         {
             return sent;
         }
         msg.share().is_ok_and(|mut copy| self.send(&mut copy))
+    }
+
+    /// Sends a message of one part that is but these bytes, and hands it on; false where that takes more: a
+    /// connection, or room.
+    #[inline(always)]
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.end {
+            End::Inproc(end) if !self.terminated => end.send_bytes(bytes),
+            _ => false,
+        }
     }
 
     /// Appends a single-part message whatever the mark says: subscriptions and the like.
@@ -574,6 +594,8 @@ pub struct Pipes {
     slots: Vec<Slot>,
     free: Vec<u32>,
     len: usize,
+    /// How many of them lead to connections.
+    wires: usize,
     mood: Arc<Mood>,
     dropped: Arc<Dropped>,
 }
@@ -593,6 +615,7 @@ impl Pipes {
     pub fn insert(&mut self, mut pipe: Pipe) -> PipeKey {
         pipe.mood = self.mood.clone();
         self.len += 1;
+        self.wires += usize::from(!pipe.is_inproc());
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -612,6 +635,7 @@ impl Pipes {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.0);
         self.len -= 1;
+        self.wires -= usize::from(!pipe.is_inproc());
         Some(pipe)
     }
 
@@ -705,6 +729,11 @@ impl Pipes {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether any of them leads to a connection.
+    pub fn any_wire(&self) -> bool {
+        self.wires > 0
     }
 
     /// Whether there are none.

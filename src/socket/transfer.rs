@@ -11,14 +11,46 @@ use crate::sync::handles::Guard;
 
 /// Receives that find data between two looks at what other threads left.
 const HEED_EVERY: u32 = 100;
+/// So many bytes may be copied under a socket's lock.
+const SMALL: usize = 8192;
 
 impl Socket {
     /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.
     #[inline]
     pub fn send(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
         let mut guard = self.enter()?;
+        guard.process();
+        self.send_in(guard, msg, flags)
+    }
+
+    /// Sends a copy of `bytes` as a part (zmq_send(3)): its size.
+    #[inline]
+    pub fn send_bytes(self, bytes: &[u8], flags: i32) -> Result<usize, Error> {
+        let mut msg = Msg::new();
+        if bytes.len() > SMALL {
+            // Copied before the lock is taken.
+            msg.assign(bytes)?;
+            return self.send(&mut msg, flags);
+        }
+        let mut guard = self.enter()?;
         let core: &mut Core = &mut guard;
         core.process();
+        core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
+        if flags & ZMQ_SNDMORE == 0 && core.pattern.send_bytes(&mut core.pipes, bytes) {
+            return Ok(bytes.len());
+        }
+        msg.assign(bytes)?;
+        self.send_in(guard, &mut msg, flags)
+    }
+
+    #[inline]
+    fn send_in(
+        self,
+        mut guard: Guard<'static, Box<Core>>,
+        msg: &mut Msg,
+        flags: i32,
+    ) -> Result<usize, Error> {
+        let core: &mut Core = &mut guard;
         let size = msg.size();
         msg.set_more(flags & ZMQ_SNDMORE != 0);
         if msg.metadata().is_some() {
@@ -76,7 +108,8 @@ impl Socket {
         Ok(msg)
     }
 
-    /// As [`Socket::recv`], into a message of the caller's: its size. On an error `msg` is left alone.
+    /// As [`Socket::recv`], into a message of the caller's: its size. Where none is there [`Error::Again`] comes with
+    /// `msg` left empty, as in libzmq; on other errors it is as it was, if the call did not wait.
     #[inline]
     pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
         self.receive(msg, flags, false)
@@ -84,19 +117,46 @@ impl Socket {
 
     /// As [`Socket::recv_into`], for callers that only want the bytes: the message has no metadata.
     #[inline]
-    pub fn recv_bytes(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+    pub fn recv_bare(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
         self.receive(msg, flags, true)
+    }
+
+    /// Receives a part (zmq_recv(3)): copies as many of its bytes as fit, and tells how many it has.
+    #[inline]
+    pub fn recv_bytes(self, into: &mut [u8], flags: i32) -> Result<usize, Error> {
+        let mut guard = self.enter()?;
+        let core: &mut Core = &mut guard;
+        core.begin_receive();
+        if let Some(size) = core.pattern.recv_bytes(&mut core.pipes, into) {
+            core.more_to_read = false;
+            core.sweep();
+            return Ok(size);
+        }
+        // Received in place: a message that comes as part of a result is moved once more.
+        let mut msg = Msg::new();
+        let size = self.receive_in(guard, &mut msg, flags, true)?;
+        let fits = size.min(into.len());
+        into[..fits].copy_from_slice(&msg.data()[..fits]);
+        Ok(size)
     }
 
     #[inline]
     fn receive(self, msg: &mut Msg, flags: i32, bare: bool) -> Result<usize, Error> {
         let mut guard = self.enter()?;
+        guard.begin_receive();
+        self.receive_in(guard, msg, flags, bare)
+    }
+
+    #[inline]
+    fn receive_in(
+        self,
+        mut guard: Guard<'static, Box<Core>>,
+        msg: &mut Msg,
+        flags: i32,
+        bare: bool,
+    ) -> Result<usize, Error> {
         let core: &mut Core = &mut guard;
         core.pipes.set_bare(bare);
-        core.unheeded += 1;
-        if core.unheeded >= HEED_EVERY {
-            core.process();
-        }
         match core.recv(msg) {
             Ok(()) => Ok(msg.size()),
             Err(Error::Again) => self.recv_later(guard, msg, flags, bare),
@@ -119,12 +179,20 @@ impl Socket {
             Err(Error::Again) => {}
             Err(error) => return Err(error),
         }
+        // What was there goes before the wait, so that it is not kept beside what comes; but in libzmq not with
+        // these types. Given back without the lock, for that may call a function of the user's.
+        let keeps = matches!(core.options.socket_type, SocketType::XPub | SocketType::Stream);
+        let old = (!keeps).then(|| msg.take());
         let timeout_ms = core.options.rcvtimeo_ms;
-        if flags & ZMQ_DONTWAIT != 0 || timeout_ms == 0 {
+        let waits = flags & ZMQ_DONTWAIT == 0 && timeout_ms != 0;
+        if !waits {
             core.flush_left();
-            return Err(Error::Again);
         }
         drop(core);
+        drop(old);
+        if !waits {
+            return Err(Error::Again);
+        }
         let until = deadline(i64::from(timeout_ms));
         self.wait_for(true, until, |core| {
             // Another thread's call may have come in between.
@@ -154,6 +222,15 @@ fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
 }
 
 impl Core {
+    /// Now and then looks at what other threads left.
+    #[inline]
+    fn begin_receive(&mut self) {
+        self.unheeded += 1;
+        if self.unheeded >= HEED_EVERY {
+            self.process();
+        }
+    }
+
     #[inline]
     fn send(&mut self, msg: &mut Msg) -> Result<(), Error> {
         self.pattern.send(&mut self.pipes, msg)

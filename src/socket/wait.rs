@@ -80,6 +80,9 @@ impl Wait {
 
     /// Takes over connections that this wait does not have yet.
     fn attend(&mut self, core: &mut Core) {
+        if !core.pipes.any_wire() && core.attended.is_empty() {
+            return;
+        }
         if core.mailbox.has_descriptor() || core.pipes.len() > MOST_ATTENDED {
             let list = std::mem::take(&mut core.attended);
             list.iter().for_each(|attended| attended.driver.give_back());

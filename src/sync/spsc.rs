@@ -1,72 +1,112 @@
 //! An unbounded queue from one thread to another, of records in chunks, published in batches.
 //!
-//! What a message costs here is the cache lines that pass between two processors. So a small item goes in
-//! as a record of its bytes, back to back with the next, and only what has no such form as a whole item.
+//! What a message costs here is the cache lines that pass between two processors. So an item of few bytes goes in
+//! as a record of these, back to back with the next, and only what has no such form as a whole item: besides the
+//! lines, memory that one thread allocates and another frees costs both a lock of the allocator.
 //!
 //! One word carries both how much is published and whether the reader has gone to sleep, so that the writer
 //! learns from the very operation that publishes whether somebody has to be woken.
 
 use super::prim::{Arc, AtomicPtr, AtomicU64, Cell, Ordering};
-use std::cell::UnsafeCell;
+use std::alloc::{self, Layout};
 use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit};
-use std::{ptr, slice};
+use std::{mem, ptr, slice};
 
 /// The unit of all positions: a record begins with a word that says what it is.
 const WORD: usize = size_of::<u64>();
+/// What a chunk takes of memory besides its records.
+const HEAD: usize = size_of::<Chunk>();
+/// Bytes for records in a chunk. A queue begins with the smallest; where that would be full after a few records the
+/// next one is of the next size.
 #[cfg(not(loom))]
-const CHUNK: usize = 4096 - 64;
+const SIZES: [usize; 3] = [(4 << 10) - HEAD, (16 << 10) - HEAD, (64 << 10) - HEAD];
 #[cfg(loom)]
-const CHUNK: usize = 10 * WORD;
-/// So many drained chunks are kept for the writer.
+const SIZES: [usize; 2] = [10 * WORD, 12 * WORD];
+const SMALLEST: usize = SIZES[0];
+const LARGEST: usize = SIZES[SIZES.len() - 1];
+/// So many records should have room in a chunk.
+const RECORDS: usize = if cfg!(loom) { 2 } else { 12 };
+/// So many drained chunks are kept for the writer at most, and so many bytes.
 #[cfg(not(loom))]
 const SPARE: usize = 16;
 #[cfg(loom)]
 const SPARE: usize = 1;
+const SPARE_BYTES: usize = if cfg!(loom) { LARGEST } else { 128 << 10 };
 
 /// Set in `published` by a reader that found nothing and will not look again by itself.
 const ASLEEP: u64 = 1;
 
-/// The first word of a record: its kind, for small items length and tag, and in the upper half its size.
+/// The first word of a record: its kind, for bytes their length and tag, and in the upper half its size.
 const WHOLE: u64 = 0;
-const SMALL: u64 = 1;
+const BYTES: u64 = 1;
 /// No record: the next one is in the next chunk.
 const ELSEWHERE: u64 = 2;
 const KIND: u64 = 3;
 const LENGTH_SHIFT: u32 = 8;
-const TAG_SHIFT: u32 = 16;
+const TAG_SHIFT: u32 = 24;
 const SIZE_SHIFT: u32 = 32;
 
+/// The head of a chunk; the records follow it in the same allocation.
 #[repr(C, align(64))]
 struct Chunk {
-    words: UnsafeCell<[MaybeUninit<u64>; CHUNK / WORD]>,
     next: AtomicPtr<Chunk>,
+    /// Bytes for records.
+    size: usize,
     /// One for each word, for loom to watch: an access to a record is one to its first word.
     #[cfg(loom)]
-    watched: [Cell<()>; CHUNK / WORD],
+    watched: [Cell<()>; LARGEST / WORD],
 }
 
 impl Chunk {
-    fn allocate() -> *mut Chunk {
-        Box::into_raw(Box::new(Chunk {
-            words: UnsafeCell::new([MaybeUninit::uninit(); CHUNK / WORD]),
+    fn allocate(size: usize) -> *mut Chunk {
+        let layout = Chunk::layout(size);
+        // SAFETY: the layout has room for at least the head.
+        let chunk = unsafe { alloc::alloc(layout) }.cast::<Chunk>();
+        if chunk.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        let head = Chunk {
             next: AtomicPtr::new(ptr::null_mut()),
+            size,
             #[cfg(loom)]
             watched: std::array::from_fn(|_| Cell::new(())),
-        }))
+        };
+        // SAFETY: fresh memory, aligned for the head and large enough.
+        unsafe { chunk.write(head) };
+        chunk
+    }
+
+    /// Gives a chunk's memory back; what its records hold is not looked at.
+    ///
+    /// # Safety
+    /// `chunk` came from [`Chunk::allocate`], and nobody uses it any more.
+    unsafe fn free(chunk: *mut Chunk) {
+        // SAFETY: the caller's promise; the layout is that of its allocation.
+        unsafe {
+            let layout = Chunk::layout((*chunk).size);
+            ptr::drop_in_place(chunk);
+            alloc::dealloc(chunk.cast(), layout);
+        }
+    }
+
+    const fn layout(size: usize) -> Layout {
+        match Layout::from_size_align(HEAD + size, align_of::<Chunk>()) {
+            Ok(layout) => layout,
+            Err(_) => panic!("sizes are constants"),
+        }
     }
 
     /// The word at a position in bytes, for writing.
     ///
     /// # Safety
-    /// `chunk` is live and `at` below [`CHUNK`].
+    /// `chunk` is live and `at` below its size.
     #[inline(always)]
     unsafe fn writable(chunk: *mut Chunk, at: usize) -> *mut u64 {
         // SAFETY: the caller's promise.
         unsafe {
             #[cfg(loom)]
             (&(*chunk).watched)[at / WORD].with_mut(|_| ());
-            (&raw mut (*chunk).words).cast::<u8>().add(at).cast::<u64>()
+            chunk.cast::<u8>().add(HEAD + at).cast::<u64>()
         }
     }
 
@@ -80,7 +120,7 @@ impl Chunk {
         unsafe {
             #[cfg(loom)]
             (&(*chunk).watched)[at / WORD].with(|_| ());
-            (&raw const (*chunk).words).cast::<u8>().add(at).cast::<u64>()
+            chunk.cast::<u8>().add(HEAD + at).cast::<u64>()
         }
     }
 }
@@ -121,6 +161,8 @@ pub struct Sender<T> {
     shared: Arc<Shared<T>>,
     chunk: *mut Chunk,
     at: usize,
+    /// The size of `chunk`.
+    end: usize,
     /// Bytes written and not yet published.
     pending: u64,
     /// Which slot the next spare chunk comes from.
@@ -132,6 +174,8 @@ pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
     chunk: *mut Chunk,
     at: usize,
+    /// The size of `chunk`.
+    end: usize,
     read: u64,
     /// What `published` said when last looked at.
     known: u64,
@@ -148,7 +192,9 @@ unsafe impl<T: Send> Send for Receiver<T> {}
 /// A new queue. It allocates nothing for items until the first one is written.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     const {
-        assert!(align_of::<T>() <= WORD && WORD + size_of::<T>().next_multiple_of(WORD) <= CHUNK);
+        assert!(
+            align_of::<T>() <= WORD && WORD + size_of::<T>().next_multiple_of(WORD) <= SMALLEST
+        );
     }
     let shared = Arc::new(Shared {
         published: Published(AtomicU64::new(0)),
@@ -159,14 +205,14 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
         items: PhantomData,
     });
     // At the end of no chunk, where the first one is fetched as any other.
-    let (chunk, at) = (ptr::null_mut(), CHUNK);
-    let sender = Sender { shared: shared.clone(), chunk, at, pending: 0, turn: 0 };
-    (sender, Receiver { shared, chunk, at, read: 0, known: 0, turn: 0 })
+    let (chunk, at, end) = (ptr::null_mut(), 0, 0);
+    let sender = Sender { shared: shared.clone(), chunk, at, end, pending: 0, turn: 0 };
+    (sender, Receiver { shared, chunk, at, end, read: 0, known: 0, turn: 0 })
 }
 
 impl<T> Sender<T> {
-    /// A small item has at most so many bytes.
-    pub const SMALL_MAX: usize = if CHUNK > 64 { 64 } else { CHUNK - WORD };
+    /// An item of bytes has at most so many.
+    pub const BYTES_MAX: usize = if cfg!(loom) { SMALLEST - WORD } else { 4096 };
     const WHOLE_SIZE: usize = WORD + size_of::<T>().next_multiple_of(WORD);
 
     /// Appends a whole item, invisible until [`Sender::publish`].
@@ -181,34 +227,36 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Appends the bytes of a small item, invisible until [`Sender::publish`]. Those beyond
-    /// [`Sender::SMALL_MAX`] are cut off.
+    /// Appends an item of bytes, invisible until [`Sender::publish`]. Those beyond [`Sender::BYTES_MAX`] are
+    /// cut off.
     #[inline(always)]
-    pub fn push_small(&mut self, tag: u8, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= Self::SMALL_MAX);
-        let length = bytes.len().min(Self::SMALL_MAX);
+    pub fn push_bytes(&mut self, tag: u8, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= Self::BYTES_MAX);
+        let length = bytes.len().min(Self::BYTES_MAX);
         let size = WORD + length.next_multiple_of(WORD);
         let place = self.reserve(size);
-        let head = SMALL
+        let head = BYTES
             | (length as u64) << LENGTH_SHIFT
             | u64::from(tag) << TAG_SHIFT
             | (size as u64) << SIZE_SHIFT;
         // SAFETY: as in `push`; the record has room for the bytes, in whole words.
         unsafe {
             place.write(head);
-            if length > 0 {
+            if length > COPIED_INLINE {
+                place.add(1).cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), length);
+            } else if length > 0 {
                 copy_small(bytes.as_ptr(), place.add(1).cast(), length);
             }
         }
     }
 
-    /// The place of the next record of `size` bytes.
+    /// The place of the next record of `size` bytes, which is no more than the largest chunk has.
     #[inline(always)]
     fn reserve(&mut self, size: usize) -> *mut u64 {
-        if self.at + size > CHUNK {
-            self.grow();
+        if self.at + size > self.end {
+            self.grow(size);
         }
-        self.fetch_ahead();
+        self.fetch_ahead(size);
         // SAFETY: `chunk` is live (freed only by the reader after it passed the link to the next
         // chunk, or at the end), and a record fits from `at` on.
         let place = unsafe { Chunk::writable(self.chunk, self.at) };
@@ -234,31 +282,51 @@ impl<T> Sender<T> {
         true
     }
 
-    /// Asks for a line to come before its turn does: the reader had it last, and fetching it from there is
-    /// most of what a message costs.
+    /// Asks for lines, as many as a record of `size` bytes takes, to come before their turn does: the reader
+    /// had them last, and fetching them from there is most of what a message costs.
     #[inline(always)]
-    fn fetch_ahead(&self) {
+    fn fetch_ahead(&self, size: usize) {
+        const AHEAD: usize = 256;
+        /// Fewer lines come with those that were asked for; more would have gone again by their turn.
+        const SEVERAL: std::ops::Range<usize> = 128..2560;
+        self.fetch(self.at + AHEAD);
+        if SEVERAL.contains(&size) {
+            self.fetch_further(size);
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_further(&self, size: usize) {
+        const LINE: usize = 64;
+        let begin = self.at + size;
+        let end = (begin + size + LINE).min(self.end);
+        (begin..end).step_by(LINE).for_each(|at| self.fetch(at));
+    }
+
+    #[inline(always)]
+    fn fetch(&self, at: usize) {
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         {
-            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            const AHEAD: usize = 256;
-            let line = self.chunk.cast::<i8>().wrapping_add((self.at + AHEAD).min(CHUNK - 1));
-            // SAFETY: a prefetch is a hint and reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
+            use std::arch::asm;
+            let line = self.chunk.cast::<i8>().wrapping_add(HEAD + at);
+            // SAFETY: a prefetch is a hint and reads nothing. (The hint to write has an intrinsic, which becomes
+            // one to read where not all processors of a target know it; those that do not ignore it.)
+            unsafe { asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags)) };
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn grow(&mut self) {
-        let fresh = self.take_spare().unwrap_or_else(Chunk::allocate);
+    fn grow(&mut self, record: usize) {
+        let wanted = self.next_size(record);
+        let fresh = self.take_spare(wanted).unwrap_or_else(|| Chunk::allocate(wanted));
         if self.chunk.is_null() {
             self.shared.first.store(fresh, Ordering::Release);
         } else {
             // SAFETY: the writer's chunk is live, see `reserve`; the word at `at`, if the chunk has one,
             // belongs to this writer until the next record is published.
             unsafe {
-                if self.at < CHUNK {
+                if self.at < self.end {
                     Chunk::writable(self.chunk, self.at).write(ELSEWHERE);
                 }
                 (*self.chunk).next.store(fresh, Ordering::Release);
@@ -266,58 +334,109 @@ impl<T> Sender<T> {
         }
         self.chunk = fresh;
         self.at = 0;
+        // SAFETY: a chunk's size never changes, and nobody has this one yet.
+        self.end = unsafe { (*fresh).size };
     }
 
-    fn take_spare(&mut self) -> Option<*mut Chunk> {
-        let slot = &self.shared.spare[self.turn];
-        let chunk = slot.load(Ordering::Acquire);
-        if chunk.is_null() {
-            return None;
+    /// The size of the next chunk, the first record in which has this one.
+    fn next_size(&self, record: usize) -> usize {
+        let fits = |size: &&usize| **size >= record;
+        let comfortable = |size: &&usize| **size >= record * RECORDS;
+        let least = SIZES.iter().find(fits).unwrap_or(&LARGEST);
+        let best = SIZES.iter().find(comfortable).unwrap_or(&LARGEST);
+        let next = SIZES.iter().find(|size| **size > self.end).unwrap_or(&LARGEST);
+        *least.max(best.min(next))
+    }
+
+    /// A drained chunk of at least this size.
+    fn take_spare(&mut self, wanted: usize) -> Option<*mut Chunk> {
+        loop {
+            let slot = &self.shared.spare[self.turn];
+            let chunk = slot.load(Ordering::Acquire);
+            if chunk.is_null() {
+                return None;
+            }
+            slot.store(ptr::null_mut(), Ordering::Release);
+            self.turn = (self.turn + 1) % SPARE;
+            // SAFETY: the reader left it to this end, which alone has it now.
+            unsafe {
+                if (*chunk).size >= wanted {
+                    return Some(chunk);
+                }
+                Chunk::free(chunk);
+            }
         }
-        slot.store(ptr::null_mut(), Ordering::Release);
-        self.turn = (self.turn + 1) % SPARE;
-        Some(chunk)
     }
 }
 
 impl<T> Receiver<T> {
-    /// Puts the next item into `place`, a small one by `make` from its tag and its bytes; false, with `place`
+    /// Puts the next item into `place`, one of bytes by `make` from its tag and these; false, with `place`
     /// left alone, when the last look ([`Receiver::ready`]) saw no more.
     #[inline(always)]
     pub fn pop_into(&mut self, place: &mut T, make: impl FnOnce(&mut T, u8, &[u8])) -> bool {
         if !self.at_hand() {
             return false;
         }
-        if self.at == CHUNK {
-            self.advance();
-        }
-        // SAFETY: a look saw more bytes published (acquire) than were read: the next record is here, or a
-        // word that says that it begins the next chunk. The chunk is live until the reader has left it.
-        let mut record = unsafe { Chunk::readable(self.chunk, self.at) };
-        // SAFETY: as above.
-        let mut head = unsafe { record.read() };
-        if head == ELSEWHERE {
-            self.advance();
-            // SAFETY: as above.
-            (record, head) = unsafe {
-                let record = Chunk::readable(self.chunk, self.at);
-                (record, record.read())
-            };
-        }
-        let size = head >> SIZE_SHIFT;
-        self.at += size as usize;
-        self.read += size;
-        if head & KIND == SMALL {
-            let length = usize::from((head >> LENGTH_SHIFT) as u8);
-            // SAFETY: the record's first word says how many bytes follow it; its chunk lives until the
-            // reader leaves it, which happens in a later call at the earliest.
-            let bytes = unsafe { slice::from_raw_parts(record.add(1).cast(), length) };
-            make(place, (head >> TAG_SHIFT) as u8, bytes);
+        let (record, head) = self.next_record();
+        self.pass(head);
+        if head & KIND == BYTES {
+            // SAFETY: the record is one of bytes; its chunk lives until the reader leaves it, which happens in
+            // a later call at the earliest.
+            make(place, (head >> TAG_SHIFT) as u8, unsafe { bytes_of(record, head) });
         } else {
             // SAFETY: a published record of this kind holds an item after its first word, and was passed.
             *place = unsafe { record.add(1).cast::<T>().read() };
         }
         true
+    }
+
+    /// Gives the tag and the bytes of the next item to `take`, which says whether it is done with them; false,
+    /// and nothing is taken, also when the last look saw no more, or that item has no such form.
+    #[inline(always)]
+    pub fn pop_bytes(&mut self, take: impl FnOnce(u8, &[u8]) -> bool) -> bool {
+        if !self.at_hand() {
+            return false;
+        }
+        let (record, head) = self.next_record();
+        let taken = head & KIND == BYTES && {
+            // SAFETY: the record is one of bytes, in a chunk that this end has not left.
+            take((head >> TAG_SHIFT) as u8, unsafe { bytes_of(record, head) })
+        };
+        if taken {
+            self.pass(head);
+        }
+        taken
+    }
+
+    /// The next record and its first word; one must be at hand.
+    #[inline(always)]
+    fn next_record(&mut self) -> (*const u64, u64) {
+        debug_assert!(self.at_hand());
+        if self.at == self.end {
+            self.advance();
+        }
+        // SAFETY: a look saw more bytes published (acquire) than were read: the next record is here, or a
+        // word that says that it begins the next chunk. The chunk is live until the reader has left it.
+        let record = unsafe { Chunk::readable(self.chunk, self.at) };
+        // SAFETY: as above.
+        let head = unsafe { record.read() };
+        if head != ELSEWHERE {
+            return (record, head);
+        }
+        self.advance();
+        // SAFETY: as above.
+        unsafe {
+            let record = Chunk::readable(self.chunk, self.at);
+            (record, record.read())
+        }
+    }
+
+    /// Leaves the next record, which begins with `head`, behind.
+    #[inline(always)]
+    fn pass(&mut self, head: u64) {
+        let size = head >> SIZE_SHIFT;
+        self.at += size as usize;
+        self.read += size;
     }
 
     /// Whether the last look saw more than was taken since.
@@ -374,16 +493,24 @@ impl<T> Receiver<T> {
             self.give_back(done);
         }
         self.at = 0;
+        // SAFETY: the chunk is live, and its size never changes.
+        self.end = unsafe { (*self.chunk).size };
     }
 
     fn give_back(&mut self, chunk: *mut Chunk) {
-        let slot = &self.shared.spare[self.turn];
-        if slot.load(Ordering::Acquire).is_null() {
-            slot.store(chunk, Ordering::Release);
+        // SAFETY: nobody but this end knows the chunk.
+        let size = unsafe { (*chunk).size };
+        // Slots are filled and emptied in turn: where so many may be filled, the one that many turns ago is
+        // empty when fewer are.
+        let most = (SPARE_BYTES / size).clamp(1, SPARE);
+        let tells = (self.turn + SPARE - most) % SPARE;
+        let free = |slot: usize| self.shared.spare[slot].load(Ordering::Acquire).is_null();
+        if free(self.turn) && free(tells) {
+            self.shared.spare[self.turn].store(chunk, Ordering::Release);
             self.turn = (self.turn + 1) % SPARE;
         } else {
             // SAFETY: nobody but this end knows the chunk, and its items are gone.
-            drop(unsafe { Box::from_raw(chunk) });
+            unsafe { Chunk::free(chunk) };
         }
     }
 }
@@ -423,7 +550,9 @@ impl<T> Drop for Shared<T> {
             at = 0;
         }
         while !chunk.is_null() {
-            while at < CHUNK && left > 0 {
+            // SAFETY: chunks from the reader's position on are owned by this queue alone.
+            let end = unsafe { (*chunk).size };
+            while at < end && left > 0 {
                 // SAFETY: the next `left` bytes of records from the reader's position on hold untaken items,
                 // each begun by its head; this chunk is live.
                 let head = unsafe {
@@ -441,19 +570,36 @@ impl<T> Drop for Shared<T> {
                 left -= head >> SIZE_SHIFT;
             }
             at = 0;
-            // SAFETY: chunks from the reader's position on are owned by this queue alone.
-            let owned = unsafe { Box::from_raw(chunk) };
-            chunk = owned.next.load(Ordering::Acquire);
+            // SAFETY: as above.
+            unsafe {
+                let next = (*chunk).next.load(Ordering::Acquire);
+                Chunk::free(chunk);
+                chunk = next;
+            }
         }
         for slot in &mut self.spare {
             let spare = mem::replace(slot, AtomicPtr::new(ptr::null_mut())).load(Ordering::Acquire);
             if !spare.is_null() {
                 // SAFETY: a spare chunk holds no items and is linked to nothing.
-                drop(unsafe { Box::from_raw(spare) });
+                unsafe { Chunk::free(spare) };
             }
         }
     }
 }
+
+/// The bytes of a record.
+///
+/// # Safety
+/// It is a published one of [`BYTES`] that begins with `head`, in a chunk which lives on while the bytes are used.
+#[inline(always)]
+unsafe fn bytes_of<'a>(record: *const u64, head: u64) -> &'a [u8] {
+    let length = usize::from((head >> LENGTH_SHIFT) as u16);
+    // SAFETY: the record's first word says how many bytes follow it.
+    unsafe { slice::from_raw_parts(record.add(1).cast(), length) }
+}
+
+/// [`copy_small`] takes up to so many bytes.
+const COPIED_INLINE: usize = 64;
 
 /// Copies `size` bytes without a call to `memcpy`, which costs more than the copy at this size: a few moves of
 /// fixed width that may overlap each other. May write up to eight bytes even if there are less to copy.
@@ -516,24 +662,34 @@ mod tests {
     }
 
     #[test]
-    fn small_items_of_every_length_arrive_as_they_were() {
+    fn bytes_of_every_length_arrive_as_they_were() {
+        const LONGER: [usize; 7] = [65, 127, 128, 1000, 1024, 4095, 4096];
         let (mut tx, mut rx) = channel::<Vec<u8>>();
-        let bytes: Vec<u8> = (1..=64).collect();
+        let bytes: Vec<u8> = (0..4096).map(|n| (n % 251) as u8).collect();
         for round in 0..100 {
-            for length in 0..=64 {
-                tx.push_small(round, &bytes[..length]);
+            for length in (0..=64).chain(LONGER) {
+                tx.push_bytes(round, &bytes[..length]);
             }
             tx.push(vec![round]);
             tx.publish();
             assert!(rx.ready());
             let mut got = Vec::new();
-            for length in 0..=64 {
+            for length in (0..=64).chain(LONGER) {
+                assert!(!rx.pop_bytes(|tag, found| {
+                    assert_eq!((tag, found), (round, &bytes[..length]));
+                    false
+                }));
+                if round % 2 == 0 {
+                    assert!(rx.pop_bytes(|_, _| true));
+                    continue;
+                }
                 assert!(rx.pop_into(&mut got, |place, tag, bytes| {
                     assert_eq!(tag, round);
                     *place = bytes.to_vec();
                 }));
                 assert_eq!(got, &bytes[..length]);
             }
+            assert!(!rx.pop_bytes(|_, _| true), "whole");
             assert!(rx.pop_into(&mut got, |_, _, _| panic!("whole")));
             assert_eq!(got, [round]);
             assert!(!rx.ready());
@@ -554,7 +710,9 @@ mod tests {
                             tx.push(Box::new(step));
                         } else {
                             let bytes = step.to_ne_bytes();
-                            tx.push_small(7, &[&bytes[..], &[1; 56][..rng.usize(..57)]].concat());
+                            let most = [57, 57, 1000, 4089][rng.usize(..4)];
+                            let rest = vec![1; rng.usize(..most)];
+                            tx.push_bytes(7, &[&bytes[..], &rest].concat());
                         }
                         hidden.push_back(step);
                     }
@@ -654,7 +812,7 @@ mod loom_tests {
             let writer = thread::spawn(move || {
                 for n in 0..3 {
                     if n == 1 {
-                        tx.push_small(1, &[1; 12]);
+                        tx.push_bytes(1, &[1; 12]);
                     } else {
                         tx.push([n; 4]);
                     }
