@@ -142,7 +142,7 @@ mod tests {
         let ((one, mut to_one), (other, mut to_other)) = (line(), line());
         for round in 1..=2 {
             append(&mut to_one);
-            [&mut to_one, &mut to_other].map(append);
+            [&mut to_one, &mut to_other].into_iter().for_each(append);
             std::thread::spawn(write_out).join().expect("no panic");
             assert_eq!((written(&one), written(&other)), (round - 1, round - 1), "not by others");
             write_out();
