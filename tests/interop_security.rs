@@ -27,7 +27,7 @@ const PLAIN: &[Conversation] = &[
     Conversation {
         name: "no_handler",
         client: "socket dealer text 45 admin text 46 secret monitor OPEN event no_detail=32",
-        server: "socket dealer int 44 1 monitor OPEN event no_detail=14 event disconnected",
+        server: "socket dealer int 44 1 int 66 2000 monitor OPEN event no_detail=14 event disconnected",
     },
     Conversation {
         name: "subscriptions",
