@@ -1,6 +1,6 @@
 //! `Msg`, one message part: the 64 bytes that C programs hold as `zmq_msg_t`.
 //!
-//! This file is the safe face; all unsafe code, and with it the layout, is in `raw`. Nothing here
+//! This file is the safe face; all unsafe code, and with it the layout, is in `raw` and `memory`. Nothing here
 //! knows sockets, pipes or the wire.
 //!
 //! A part keeps up to [`Msg::INLINE_MAX`] bytes in itself. Larger ones are held by a counted
@@ -10,8 +10,10 @@
 #![deny(unsafe_code)]
 
 pub mod frame;
+#[allow(unsafe_code, reason = "memory that is allocated and counted by hand")]
+mod memory;
 mod metadata;
-#[allow(unsafe_code, reason = "the one file that manages the memory of messages")]
+#[allow(unsafe_code, reason = "what lies where in the 64 bytes")]
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ mod tests;
 use std::fmt;
 
 pub use metadata::Metadata;
-pub use raw::Msg;
+pub use raw::{Msg, Shares};
 
 /// More parts of the same message follow.
 const MORE: u8 = 1;

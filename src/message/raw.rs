@@ -1,4 +1,4 @@
-//! The layout of a message and the memory behind it; the only unsafe code of `message`.
+//! The layout of a message. The memory behind it is in `memory`; there is no other unsafe code in `message`.
 //!
 //! Nothing here interprets payloads. What is stored where:
 //!
@@ -18,14 +18,15 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, CString, c_void};
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ops::Range;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use zeroize::Zeroizing;
 
 use super::Metadata;
+use super::memory::{Block, Foreign, Heap, count_up, count_up_by, is_last};
 use crate::base::Error;
 use crate::sync::copy_small;
 
@@ -90,30 +91,6 @@ const _: fn() = || {
     fn sendable<T: Send>() {}
     sendable::<Msg>();
 };
-
-/// How `bytes` is to be read when the payload is elsewhere.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Heap {
-    data: *mut u8,
-    size: usize,
-    /// A `Block`, a `Foreign`, an `Arc<Vec<u8>>` as a raw pointer, or null: `length` says which.
-    owner: *mut (),
-}
-
-/// Head of a block; the payload follows it in the same allocation.
-#[repr(C, align(16))]
-struct Block {
-    users: AtomicU32,
-    size: usize,
-}
-
-/// Who uses foreign data, and how to give it back.
-struct Foreign {
-    users: AtomicU32,
-    ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
-    hint: *mut c_void,
-}
 
 impl Msg {
     /// Payloads up to this size lie in the message itself.
@@ -404,6 +381,23 @@ impl Msg {
         })
     }
 
+    /// The part as `count` shares of it, if its bytes lie in a block and it is nothing else; else it comes back.
+    /// Counting each user by itself would pass the counter's line to and fro between those who share.
+    pub fn into_shares(self, count: usize) -> Result<Shares, Msg> {
+        let lone = self.length == BLOCK && self.state == MARK | OWNS_DATA;
+        let (Some(heap), Ok(count), true) = (self.heap(), u32::try_from(count), lone) else {
+            return Err(self);
+        };
+        self.fill(heap);
+        // SAFETY: `length` says that the owner is a block, and this message's own count keeps that alive.
+        let users = unsafe { &(*heap.owner.cast::<Block>()).users };
+        if count > u32::MAX / 4 || count_up_by(users, count).is_err() {
+            return Err(self);
+        }
+        self.flags.set(self.flags.get() | SHARED);
+        Ok(Shares { original: self, left: count })
+    }
+
     /// Properties of the connection that the message came by.
     #[inline]
     pub fn metadata(&self) -> Option<&Arc<Metadata>> {
@@ -509,6 +503,44 @@ impl Msg {
         };
         drop(msg);
         Ok(())
+    }
+}
+
+/// The shares of a part, counted all at once: see [`Msg::into_shares`].
+pub struct Shares {
+    /// Nothing but a block.
+    original: Msg,
+    /// Users that are counted and not there yet.
+    left: u32,
+}
+
+impl Iterator for Shares {
+    type Item = Msg;
+
+    #[inline]
+    fn next(&mut self) -> Option<Msg> {
+        self.left = self.left.checked_sub(1)?;
+        let Msg { length, state, routing_id, group, .. } = self.original;
+        Some(Msg {
+            metadata: ManuallyDrop::new(None),
+            bytes: UnsafeCell::new(*self.original.bytes.get_mut()),
+            length,
+            state,
+            flags: self.original.flags.clone(),
+            routing_id,
+            group,
+            seal: Seal::Sealed,
+        })
+    }
+}
+
+impl Drop for Shares {
+    fn drop(&mut self) {
+        if let (Some(heap), 1..) = (self.original.heap(), self.left) {
+            // SAFETY: the original is a block, see `into_shares`, and goes after this: its count stays. Nobody
+            // has the others.
+            unsafe { (*heap.owner.cast::<Block>()).users.fetch_sub(self.left, Ordering::Release) };
+        }
     }
 }
 
@@ -715,104 +747,4 @@ impl Msg {
         // `set_group` or copied with the rest of the field.
         unsafe { self.group.as_ptr().cast::<*const CString>().read_unaligned() }
     }
-}
-
-impl Block {
-    /// A block with room for `size` bytes, not yet written, and one user.
-    #[inline]
-    fn allocate(size: usize) -> Result<Heap, Error> {
-        let layout = Block::layout(size).ok_or(Error::NoMemory)?;
-        // SAFETY: the layout has room for at least the head.
-        let memory = unsafe { alloc::alloc(layout) };
-        let head = NonNull::new(memory.cast::<Block>()).ok_or(Error::NoMemory)?.as_ptr();
-        // SAFETY: fresh memory, large and aligned enough for the head and `size` bytes after it.
-        unsafe {
-            head.write(Block { users: AtomicU32::new(1), size });
-            Ok(Heap { data: head.add(1).cast(), size, owner: head.cast() })
-        }
-    }
-
-    /// A block that holds a copy of `bytes`.
-    fn holding(bytes: &[u8]) -> Result<Heap, Error> {
-        let heap = Block::allocate(bytes.len())?;
-        // SAFETY: the new block has room for the bytes and overlaps nothing.
-        unsafe { heap.data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(heap)
-    }
-
-    fn layout(size: usize) -> Option<Layout> {
-        let total = size.checked_add(size_of::<Block>())?;
-        Layout::from_size_align(total, align_of::<Block>()).ok()
-    }
-
-    /// Gives up one use; the last one frees the block.
-    ///
-    /// # Safety
-    /// `block` came from `allocate`, and the caller owns one use of it.
-    unsafe fn release(block: *mut Block) {
-        // SAFETY: the caller's use keeps the head alive until it is counted down, and the last
-        // user is alone. The layout existed when the block was made, so it exists now.
-        unsafe {
-            if count_down(&(*block).users)
-                && let Some(layout) = Block::layout((*block).size)
-            {
-                alloc::dealloc(block.cast(), layout);
-            }
-        }
-    }
-}
-
-impl Foreign {
-    fn allocate(foreign: Foreign) -> Result<NonNull<Foreign>, Error> {
-        // SAFETY: `Foreign` is not zero-sized.
-        let memory = unsafe { alloc::alloc(Layout::new::<Foreign>()) };
-        let place = NonNull::new(memory.cast::<Foreign>()).ok_or(Error::NoMemory)?;
-        // SAFETY: fresh memory with the layout of `Foreign`.
-        unsafe { place.write(foreign) };
-        Ok(place)
-    }
-
-    /// Gives up one use; the last one hands the data back to its owner.
-    ///
-    /// # Safety
-    /// `foreign` came from `allocate` and belongs to `data`, and the caller owns one use of it.
-    unsafe fn release(foreign: *mut Foreign, data: *mut u8) {
-        // SAFETY: the caller's use keeps `foreign` alive until it is counted down; the last user
-        // is alone, and takes it as the box whose layout it was allocated with. `Msg::foreign`
-        // was promised that `ffn` may be called like this.
-        unsafe {
-            if count_down(&(*foreign).users) {
-                let Foreign { ffn, hint, .. } = *Box::from_raw(foreign);
-                ffn(data.cast(), hint);
-            }
-        }
-    }
-}
-
-/// Counts one more user; fails long before the counter could wrap and free memory in use.
-fn count_up(users: &AtomicU32) -> Result<(), Error> {
-    // Relaxed: the new user is handed over by its creator, which orders everything else.
-    if users.fetch_add(1, Ordering::Relaxed) < u32::MAX / 2 {
-        return Ok(());
-    }
-    users.fetch_sub(1, Ordering::Relaxed);
-    Err(Error::NoMemory)
-}
-
-/// Counts one user less; true when that was the last.
-fn count_down(users: &AtomicU32) -> bool {
-    if is_last(users) {
-        // Nobody else can count up again, so the atomic subtraction is saved.
-        return true;
-    }
-    if users.fetch_sub(1, Ordering::Release) > 1 {
-        return false;
-    }
-    // What the others did to the memory happens before it is freed.
-    fence(Ordering::Acquire);
-    true
-}
-
-fn is_last(users: &AtomicU32) -> bool {
-    users.load(Ordering::Acquire) == 1
 }

@@ -368,3 +368,30 @@ fn debug_shows_no_payload() {
     let text = format!("{:?}", Msg::copy_of(b"secret").unwrap());
     assert!(text.contains("size: 6") && !text.contains("secret"), "{text}");
 }
+
+#[test]
+fn shares_are_counted_at_once_and_each_given_back() {
+    let bytes = pattern(5000);
+    for (count, taken) in [(3, 3), (3, 1), (3, 0), (0, 0)] {
+        let mut part = Msg::copy_of(&bytes).unwrap();
+        part.set_more(true);
+        let mut other = part.share().unwrap();
+        let mut shares = part.into_shares(count).unwrap_or_else(|_| panic!("a block"));
+        let got: Vec<Msg> = shares.by_ref().take(taken).collect();
+        assert_eq!((got.len(), shares.by_ref().count()), (taken, count - taken));
+        drop(shares);
+        for share in &got {
+            assert!(share.data() == bytes && share.more() && share.is_shared());
+            assert_eq!(share.data().as_ptr(), other.data().as_ptr());
+        }
+        let before = other.data().as_ptr();
+        let alone = got.is_empty();
+        other.data_mut()[0] ^= 1;
+        assert_eq!(other.data().as_ptr() == before, alone, "copied only where others would see it");
+        assert!(got.iter().all(|share| share.data() == bytes));
+    }
+    for part in [Msg::copy_of(b"small").unwrap(), Msg::from_vec(bytes.clone())] {
+        let size = part.size();
+        assert!(part.into_shares(2).is_err_and(|part| part.size() == size));
+    }
+}

@@ -107,7 +107,26 @@ impl FanOut {
     /// Sends a part to those chosen at the beginning of its message, and takes it.
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
-        self.send_by(pipes, msg, give);
+        if self.chosen.len() > 1 && msg.size() > FanOut::BYTES_MAX {
+            self.send_shares(pipes, msg);
+        } else {
+            self.send_by(pipes, msg, give);
+        }
+    }
+
+    fn send_shares(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        let more = msg.more();
+        let mut shares = match msg.take().into_shares(self.chosen.len()) {
+            Ok(shares) => shares,
+            Err(original) => {
+                *msg = original;
+                return self.send_by(pipes, msg, give);
+            }
+        };
+        msg.set_more(more);
+        self.send_by(pipes, msg, |pipe, _, _| {
+            shares.next().is_some_and(|mut share| pipe.send(&mut share))
+        });
     }
 
     /// So many bytes [`FanOut::send_bytes`] should be given at most: peers may share larger messages.
@@ -141,7 +160,7 @@ impl FanOut {
         &mut self,
         pipes: &mut Pipes,
         msg: &mut Msg,
-        write: impl Fn(&mut Pipe, &mut Msg, bool) -> bool,
+        mut write: impl FnMut(&mut Pipe, &mut Msg, bool) -> bool,
     ) {
         let more = msg.more();
         let mut left = self.chosen.len();
@@ -199,8 +218,8 @@ mod tests {
     #[test]
     fn each_chosen_pipe_gets_one_copy() {
         let (mut pipes, mut peers, mut fan_out) = world(3, 0);
-        for long in [false, true] {
-            let body = if long { "x".repeat(100) } else { "x".into() };
+        for length in [1, 100, 300, 5000] {
+            let body = "x".repeat(length);
             fan_out.begin();
             for id in [2, 0, 2, 9] {
                 fan_out.choose(PipeId(id));

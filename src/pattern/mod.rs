@@ -252,8 +252,26 @@ fn single(msg: &Msg) -> Result<(), Error> {
 #[inline(always)]
 fn copy_out(bytes: &[u8], into: &mut [u8]) -> usize {
     let fits = bytes.len().min(into.len());
-    into[..fits].copy_from_slice(&bytes[..fits]);
+    let (from, to) = (&bytes[..fits], &mut into[..fits]);
+    // Small ones as two moves that may overlap: a call to memcpy costs more than the copy.
+    match fits {
+        8..=15 => copy_ends::<8>(from, to),
+        16..=32 => copy_ends::<16>(from, to),
+        33..=64 => copy_ends::<32>(from, to),
+        _ => to.copy_from_slice(from),
+    }
     bytes.len()
+}
+
+/// Copies the first `N` bytes and the last `N`, which are all where there are at most twice as many.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(begin), Some(place)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+        *place = *begin;
+    }
+    if let (Some(end), Some(place)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+        *place = *end;
+    }
 }
 
 /// A switch given as an int: 0 is off, above is on, below is wrong.

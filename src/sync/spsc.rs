@@ -16,10 +16,11 @@ use std::{mem, ptr, slice};
 const WORD: usize = size_of::<u64>();
 /// What a chunk takes of memory besides its records.
 const HEAD: usize = size_of::<Chunk>();
-/// Bytes for records in a chunk. A queue begins with the smallest; where that would be full after a few records the
-/// next one is of the next size.
+/// Bytes for records in a chunk. A queue begins with the smallest, goes on with the next, and with the one after that
+/// where it would be full after a few records.
 #[cfg(not(loom))]
-const SIZES: [usize; 3] = [(4 << 10) - HEAD, (16 << 10) - HEAD, (64 << 10) - HEAD];
+const SIZES: [usize; 4] =
+    [(1 << 10) - HEAD, (4 << 10) - HEAD, (16 << 10) - HEAD, (64 << 10) - HEAD];
 #[cfg(loom)]
 const SIZES: [usize; 2] = [10 * WORD, 12 * WORD];
 const SMALLEST: usize = SIZES[0];
@@ -289,7 +290,7 @@ impl<T> Sender<T> {
         const AHEAD: usize = 256;
         /// Fewer lines come with those that were asked for; more would have gone again by their turn.
         const SEVERAL: std::ops::Range<usize> = 128..2560;
-        self.fetch(self.at + AHEAD);
+        fetch::<true>(self.chunk, self.at + AHEAD);
         if SEVERAL.contains(&size) {
             self.fetch_further(size);
         }
@@ -297,22 +298,9 @@ impl<T> Sender<T> {
 
     #[inline(never)]
     fn fetch_further(&self, size: usize) {
-        const LINE: usize = 64;
         let begin = self.at + size;
         let end = (begin + size + LINE).min(self.end);
-        (begin..end).step_by(LINE).for_each(|at| self.fetch(at));
-    }
-
-    #[inline(always)]
-    fn fetch(&self, at: usize) {
-        #[cfg(all(target_arch = "x86_64", not(loom)))]
-        {
-            use std::arch::asm;
-            let line = self.chunk.cast::<i8>().wrapping_add(HEAD + at);
-            // SAFETY: a prefetch is a hint and reads nothing. (The hint to write has an intrinsic, which becomes
-            // one to read where not all processors of a target know it; those that do not ignore it.)
-            unsafe { asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags)) };
-        }
+        (begin..end).step_by(LINE).for_each(|at| fetch::<true>(self.chunk, at));
     }
 
     #[cold]
@@ -341,7 +329,7 @@ impl<T> Sender<T> {
     /// The size of the next chunk, the first record in which has this one.
     fn next_size(&self, record: usize) -> usize {
         let fits = |size: &&usize| **size >= record;
-        let comfortable = |size: &&usize| **size >= record * RECORDS;
+        let comfortable = |size: &&usize| **size >= (record * RECORDS).max(SIZES[1]);
         let least = SIZES.iter().find(fits).unwrap_or(&LARGEST);
         let best = SIZES.iter().find(comfortable).unwrap_or(&LARGEST);
         let next = SIZES.iter().find(|size| **size > self.end).unwrap_or(&LARGEST);
@@ -404,6 +392,11 @@ impl<T> Receiver<T> {
         };
         if taken {
             self.pass(head);
+            // Where many queues are read in turn, nobody else asks for the next line in time. Only for one that
+            // was published whole: the writer is not done with others.
+            if self.known - self.read > 2 * LINE as u64 {
+                fetch::<false>(self.chunk, self.at + LINE);
+            }
         }
         taken
     }
@@ -587,6 +580,30 @@ impl<T> Drop for Shared<T> {
     }
 }
 
+/// The memory that processors pass to each other.
+const LINE: usize = 64;
+
+/// Asks for the line at a position of a chunk before it is needed, to be written or only read.
+#[inline(always)]
+fn fetch<const WRITING: bool>(chunk: *mut Chunk, at: usize) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    {
+        use std::arch::asm;
+        let line = chunk.cast::<u8>().wrapping_add(HEAD + at).addr();
+        // SAFETY: a prefetch is a hint and reads nothing. (The one to write has an intrinsic, which becomes one to
+        // read where not all processors of a target know it; those that do not ignore it.)
+        unsafe {
+            if WRITING {
+                asm!("prefetchw [{}]", in(reg) line, options(nomem, nostack, preserves_flags));
+            } else {
+                asm!("prefetcht0 [{}]", in(reg) line, options(nomem, nostack, preserves_flags));
+            }
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    let _ = (chunk, at);
+}
+
 /// The bytes of a record.
 ///
 /// # Safety
@@ -643,220 +660,7 @@ pub unsafe fn copy_small(from: *const u8, to: *mut u8, size: usize) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use std::collections::VecDeque;
-    use std::sync::Arc as StdArc;
-
-    fn pop_boxed(rx: &mut Receiver<Box<usize>>) -> Option<usize> {
-        let mut place = Box::new(0);
-        rx.ready();
-        let popped = rx.pop_into(&mut place, |place, tag, bytes| {
-            assert_eq!(tag, 7);
-            let (number, rest) = bytes.split_first_chunk().expect("at least a number");
-            assert!(rest.iter().all(|byte| *byte == 1));
-            **place = usize::from_ne_bytes(*number);
-        });
-        popped.then_some(*place)
-    }
-
-    #[test]
-    fn bytes_of_every_length_arrive_as_they_were() {
-        const LONGER: [usize; 7] = [65, 127, 128, 1000, 1024, 4095, 4096];
-        let (mut tx, mut rx) = channel::<Vec<u8>>();
-        let bytes: Vec<u8> = (0..4096).map(|n| (n % 251) as u8).collect();
-        for round in 0..100 {
-            for length in (0..=64).chain(LONGER) {
-                tx.push_bytes(round, &bytes[..length]);
-            }
-            tx.push(vec![round]);
-            tx.publish();
-            assert!(rx.ready());
-            let mut got = Vec::new();
-            for length in (0..=64).chain(LONGER) {
-                assert!(!rx.pop_bytes(|tag, found| {
-                    assert_eq!((tag, found), (round, &bytes[..length]));
-                    false
-                }));
-                if round % 2 == 0 {
-                    assert!(rx.pop_bytes(|_, _| true));
-                    continue;
-                }
-                assert!(rx.pop_into(&mut got, |place, tag, bytes| {
-                    assert_eq!(tag, round);
-                    *place = bytes.to_vec();
-                }));
-                assert_eq!(got, &bytes[..length]);
-            }
-            assert!(!rx.pop_bytes(|_, _| true), "whole");
-            assert!(rx.pop_into(&mut got, |_, _, _| panic!("whole")));
-            assert_eq!(got, [round]);
-            assert!(!rx.ready());
-        }
-    }
-
-    #[test]
-    fn random_operations_agree_with_a_deque() {
-        let mut rng = fastrand::Rng::with_seed(7);
-        for _ in 0..200 {
-            let (mut tx, mut rx) = channel();
-            let (mut oracle, mut hidden) = (VecDeque::new(), VecDeque::new());
-            let mut asleep = false;
-            for step in 0..rng.usize(..2000) {
-                match rng.u8(..5) {
-                    0 | 1 => {
-                        if rng.bool() {
-                            tx.push(Box::new(step));
-                        } else {
-                            let bytes = step.to_ne_bytes();
-                            let most = [57, 57, 1000, 4089][rng.usize(..4)];
-                            let rest = vec![1; rng.usize(..most)];
-                            tx.push_bytes(7, &[&bytes[..], &rest].concat());
-                        }
-                        hidden.push_back(step);
-                    }
-                    2 => {
-                        let news = !hidden.is_empty();
-                        assert_eq!(tx.publish(), asleep && news);
-                        asleep &= !news;
-                        oracle.append(&mut hidden);
-                    }
-                    3 => assert_eq!(pop_boxed(&mut rx), oracle.pop_front()),
-                    _ => {
-                        assert_eq!(rx.ready_or_sleep(), !oracle.is_empty());
-                        asleep |= oracle.is_empty();
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_item_is_dropped_once_whoever_leaves_first() {
-        for reader_first in [true, false] {
-            let token = StdArc::new(());
-            let (mut tx, mut rx) = channel();
-            for n in 0..500 {
-                tx.push(token.clone());
-                if n % 3 == 0 {
-                    tx.publish();
-                }
-                if n % 7 == 0 {
-                    rx.pop();
-                }
-            }
-            if reader_first {
-                drop(rx);
-                tx.push(token.clone());
-                drop(tx);
-            } else {
-                drop(tx);
-                rx.pop();
-                drop(rx);
-            }
-            assert_eq!(StdArc::strong_count(&token), 1);
-        }
-    }
-
-    #[test]
-    fn two_threads_keep_order_and_never_miss_a_wake_up() {
-        let (mut tx, mut rx) = channel();
-        let bell = StdArc::new(super::super::Waker::new());
-        let heard = bell.clone();
-        let writer = std::thread::spawn(move || {
-            for n in 0..200_000u32 {
-                tx.push(n);
-                if tx.publish() {
-                    heard.wake();
-                }
-            }
-        });
-        let mut expected = 0;
-        while expected < 200_000 {
-            bell.arm();
-            if rx.ready_or_sleep() {
-                assert_eq!(rx.pop(), Some(expected));
-                expected += 1;
-            } else {
-                bell.wait(None).ok();
-            }
-        }
-        writer.join().expect("writer");
-    }
-}
-
 #[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc as LoomArc;
-    use loom::sync::atomic::AtomicBool;
-    use loom::thread;
-
-    /// The next item, a whole one or one of bytes.
-    fn pop(rx: &mut Receiver<[usize; 4]>) -> Option<usize> {
-        let mut place = [0; 4];
-        rx.ready();
-        rx.pop_into(&mut place, |place, tag, bytes| {
-            assert_eq!(bytes, [tag; 12]);
-            place[0] = tag.into();
-        })
-        .then_some(place[0])
-    }
-
-    /// Two whole items fill a chunk; with one of bytes between them a chunk ends before its last words.
-    #[test]
-    fn loom_items_arrive_in_order_across_chunks() {
-        loom::model(|| {
-            let (mut tx, mut rx) = channel();
-            let writer = thread::spawn(move || {
-                for n in 0..3 {
-                    if n == 1 {
-                        tx.push_bytes(1, &[1; 12]);
-                    } else {
-                        tx.push([n; 4]);
-                    }
-                    tx.publish();
-                }
-            });
-            let mut next = 0;
-            while let Some(n) = pop(&mut rx) {
-                assert_eq!(n, next);
-                next += 1;
-            }
-            writer.join().unwrap();
-            while let Some(n) = pop(&mut rx) {
-                assert_eq!(n, next);
-                next += 1;
-            }
-            assert_eq!(next, 3);
-        });
-    }
-
-    #[test]
-    fn loom_a_sleeping_reader_is_always_told() {
-        loom::model(|| {
-            let (mut tx, mut rx) = channel();
-            let told = LoomArc::new(AtomicBool::new(false));
-            let bell = told.clone();
-            let writer = thread::spawn(move || {
-                for n in 0..2 {
-                    tx.push(n);
-                    if tx.publish() {
-                        bell.store(true, std::sync::atomic::Ordering::SeqCst);
-                    }
-                }
-            });
-            let mut got = 0;
-            while rx.ready_or_sleep() {
-                rx.pop();
-                got += 1;
-            }
-            // The reader sleeps now. Whatever is missing, the writer must have said so.
-            writer.join().unwrap();
-            if got < 2 {
-                assert!(told.load(std::sync::atomic::Ordering::SeqCst));
-            }
-        });
-    }
-}
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
