@@ -341,7 +341,8 @@ impl Pattern for XPub {
     }
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        if bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() {
+        // Whether there is room is asked once for each message: who was refused and asks again is told what has changed.
+        if bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() || self.options.no_drop {
             return false;
         }
         if !self.inbox.unread.is_empty() {
