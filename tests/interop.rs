@@ -96,7 +96,7 @@ const CONVERSATIONS: &[Conversation] = &[
     // Heartbeats (options 75, 77) every 50 ms keep a silent connection up.
     Conversation {
         name: "heartbeats",
-        first: "socket dealer int 75 50 int 77 1000 monitor OPEN ask 10 none 400 calm ask 10",
+        first: "socket dealer int 75 50 int 77 3000 monitor OPEN ask 10 none 400 calm ask 10",
         second: "socket dealer OPEN echo 20",
     },
 ];

@@ -206,8 +206,8 @@ fn heartbeats() {
     in_realm(|realm| {
         let talks = in_settings(
             &SETTINGS[..2],
-            "socket dealer OPTIONS int 75 50 int 77 1000 monitor OPEN ask 10 none 400 calm ask 10",
-            "socket dealer OPTIONS int 75 50 int 77 1000 monitor OPEN echo 19 calm echo 1",
+            "socket dealer OPTIONS int 75 50 int 77 3000 monitor OPEN ask 10 none 400 calm ask 10",
+            "socket dealer OPTIONS int 75 50 int 77 3000 monitor OPEN echo 19 calm echo 1",
         );
         all(&talks, PAIRS, realm);
     });
