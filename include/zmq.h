@@ -629,10 +629,11 @@ ZMQ_EXPORT int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_fr
 ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
 
 /**
- * Receives a message into an initialised one, whose old contents are released.
+ * Receives a message into an initialised one, whose old contents are released: also where there is none to
+ * receive (EAGAIN), but with ZMQ_XPUB and ZMQ_STREAM, as in libzmq.
  *
- * Returns the size of the part in bytes (INT_MAX for larger ones), or -1 with the message
- * unchanged.
+ * Returns the size of the part in bytes (INT_MAX for larger ones), or -1. On errors other than those after
+ * waiting the message is unchanged.
  *
  * Errors: ENOTSOCK when the handle is no open socket, EFAULT when it is no valid message, ETERM
  * when the context was shut down or terminated, EAGAIN when it would have to wait and may not, or
