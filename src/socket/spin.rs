@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 /// Without credit, one wait in so many tries all the same, and of more each time that was in vain: on a busy machine
 /// whoever gives way may get the processor back milliseconds later.
 const PROBE: u32 = 64;
-const RAREST_PROBE: u32 = 1024;
+const RAREST_PROBE: u32 = 128;
 /// How often to ask how many processors this thread may use.
 const REFRESH: u32 = 1024;
 
