@@ -56,6 +56,8 @@ struct Bench {
     must_pass: MustPass,
     /// Held by a program whose port numbers are written into it.
     fixed_ports: Mutex<()>,
+    /// Programs may have a network of their own, where nobody else's ports are in their way.
+    networks: bool,
     table: Mutex<BTreeMap<String, (Outcome, Verdict, f64)>>,
 }
 
@@ -80,7 +82,17 @@ impl Bench {
             ));
         }
         let (fixed_ports, table) = Default::default();
-        Ok(Bench { programs, compiler, library, library_folder, must_pass, fixed_ports, table })
+        let networks = networks_possible();
+        Ok(Bench {
+            programs,
+            compiler,
+            library,
+            library_folder,
+            must_pass,
+            fixed_ports,
+            networks,
+            table,
+        })
     }
 
     fn run(self, arguments: &Arguments) -> ExitCode {
@@ -145,8 +157,9 @@ impl Bench {
         support::check_loaded(&executable, &self.library_folder, &self.library)?;
         let _alone = program.fixed_ports.then(|| self.fixed_ports.lock());
         let scratch = Scratch::new(&program.name)?;
-        let mut command =
-            if program.multicast { own_network(&executable) } else { Command::new(&executable) };
+        let apart =
+            program.multicast || (program.fixed_ports && !program.datagrams && self.networks);
+        let mut command = if apart { own_network(&executable) } else { Command::new(&executable) };
         command
             .current_dir(scratch.path())
             .env("TMPDIR", scratch.path())
@@ -205,10 +218,11 @@ fn multicast_possible() -> Result<(), &'static str> {
     if zmq::sys::norm::norm().is_none() {
         return Err("libnorm is not installed");
     }
-    match own_network("true").output() {
-        Ok(end) if end.status.success() => Ok(()),
-        _ => Err("a network of its own is not allowed here"),
-    }
+    if networks_possible() { Ok(()) } else { Err("a network of its own is not allowed here") }
+}
+
+fn networks_possible() -> bool {
+    own_network("true").output().is_ok_and(|end| end.status.success())
 }
 
 /// Runs `program` in a network that has nothing but a loopback with multicast.

@@ -47,8 +47,10 @@ pub struct Program {
     pub unbuildable: Option<&'static str>,
     /// What it does wrong if it fails by chance.
     pub race: Option<&'static str>,
-    /// Two programs of this kind must not run at the same time.
+    /// Two programs of this kind must not run at the same time in one network.
     pub fixed_ports: bool,
+    /// It speaks of datagrams, whose groups want the interfaces of this machine: it runs in no other network.
+    pub datagrams: bool,
     /// It sends to multicast groups, which must not leave the machine: it runs in a network of its own.
     pub multicast: bool,
 }
@@ -93,6 +95,7 @@ pub fn programs(vendor: &Path) -> Result<Vec<Program>, String> {
             unbuildable: UNBUILDABLE.iter().find(|(not, _)| *not == name).map(|(_, why)| *why),
             race: RACES.iter().find(|(racing, _)| *racing == name).map(|(_, race)| *race),
             fixed_ports,
+            datagrams: text.contains("udp://"),
             multicast: text.contains("norm://"),
             name,
             source,
