@@ -277,10 +277,11 @@ impl Connection {
             if round == rounds || (by_caller && published) {
                 break None;
             }
-            round += 1;
             let Some(decoder) = &mut reader.decoder else { break None };
+            let most = batch(self.shared.options.in_batch_size).min(decoder.appetite());
+            // A taste is not worth another wait.
+            round += usize::from(decoder.appetite() == usize::MAX);
             let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
-            let most = batch(self.shared.options.in_batch_size);
             let space = (target.capacity() - target.len()).min(most);
             match stream.receive_at_most(target, most) {
                 Ok(0) => break Some(Loss::Broken(libc::EPIPE)),

@@ -62,6 +62,20 @@ fn of_size(size: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
+/// Asks the kernel to lay down a block beyond the largest class in large pages: those blocks go back to it when they are
+/// freed, and bringing them in again page by page takes longer than copying the message. The kernel may decline.
+fn in_large_pages(block: *mut u8, size: usize) -> *mut u8 {
+    #[cfg(target_os = "linux")]
+    if size > LARGEST && !block.is_null() {
+        const PAGE: usize = 4096;
+        let begin = block.addr().next_multiple_of(PAGE);
+        let end = (block.addr() + size) & !(PAGE - 1);
+        // SAFETY: the pages lie wholly in a block of the caller's, and advice changes nothing of what is in them.
+        unsafe { libc::madvise(block.with_addr(begin).cast(), end - begin, libc::MADV_HUGEPAGE) };
+    }
+    block
+}
+
 impl LargeBlocks {
     const fn new() -> LargeBlocks {
         LargeBlocks {
@@ -126,7 +140,7 @@ unsafe impl GlobalAlloc for LargeBlocks {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class(&layout) {
             // SAFETY: the caller's promise is passed on.
-            None => unsafe { System.alloc(layout) },
+            None => unsafe { in_large_pages(System.alloc(layout), layout.size()) },
             Some((index, size)) => match self.take(index, size) {
                 Some(block) => block,
                 // SAFETY: the size of a class is not zero.
@@ -164,7 +178,9 @@ unsafe impl GlobalAlloc for LargeBlocks {
         let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return null_mut() };
         match (class(&layout), class(&new)) {
             // SAFETY: the caller's promise is passed on.
-            (None, None) => unsafe { System.realloc(block, layout, new_size) },
+            (None, None) => unsafe {
+                in_large_pages(System.realloc(block, layout, new_size), new_size)
+            },
             (Some((old, _)), Some((same, _))) if old == same => block,
             // SAFETY: the new block is another one and holds what both have room for; the old one goes
             // back the way it came.

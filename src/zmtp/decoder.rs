@@ -19,6 +19,10 @@ const LARGE: usize = 8 * 1024;
 const WORTH_SHARING: usize = 16 * 1024;
 /// No process has as much memory as this: such a frame can never be completed.
 const ADDRESS_SPACE: u64 = 1 << 47;
+/// What is read at once where nothing is known of what comes.
+const CHUNK: usize = 64 * 1024;
+/// What is read at once where the next frame will have memory of its own, and should go there at once.
+const TASTE: usize = 8 * 1024;
 /// Runs of no more bytes than this become single messages.
 const FEW_BYTES: usize = 128;
 
@@ -101,6 +105,10 @@ pub struct Decoder {
     buffer: Buffer,
     at: usize,
     large: Option<Large>,
+    /// The size of the largest frame that has come whole: memory for as much may be reserved again.
+    proven: usize,
+    /// No chunk would have held the frame that came last: the next one is likely to be like it.
+    tasting: bool,
     /// The message at hand has parts to come.
     open: bool,
     skips_name: bool,
@@ -134,6 +142,8 @@ impl Decoder {
             buffer: Buffer::Own(Vec::new()),
             at: 0,
             large: None,
+            proven: 0,
+            tasting: false,
             open: false,
             skips_name: false,
             opener: None,
@@ -165,11 +175,10 @@ impl Decoder {
 
     /// Where to read to: memory with spare capacity. `scratch` is taken when a chunk is needed.
     pub fn target(&mut self, scratch: &mut Vec<u8>) -> Result<&mut Vec<u8>, Malformed> {
-        const FIRST: usize = 64 * 1024;
         /// What came answers for so many times as much.
         const TRUST: usize = 16;
         if self.large.is_none() && self.unwrapper.is_none() {
-            return self.chunk_target(scratch, FIRST);
+            return self.chunk_target(scratch, CHUNK);
         }
         match (&mut self.unwrapper, &mut self.large) {
             (Some(unwrapper), _) => unwrapper.target(scratch),
@@ -177,12 +186,17 @@ impl Decoder {
             (None, Some(large)) => {
                 let missing = large.size - large.body.len();
                 if large.body.capacity() == large.body.len() {
-                    let step = missing.min((large.body.len() * TRUST).max(FIRST));
+                    let step = missing.min((large.body.len() * TRUST).max(CHUNK));
                     large.body.try_reserve_exact(step).map_err(|_| Malformed::NoMemory)?;
                 }
                 Ok(&mut large.body)
             }
         }
+    }
+
+    /// How many bytes to read there at once, at most.
+    pub fn appetite(&self) -> usize {
+        if self.tasting { TASTE } else { usize::MAX }
     }
 
     fn chunk_target(
@@ -275,6 +289,7 @@ impl Decoder {
         out: &mut Vec<Output>,
     ) -> Result<Stop, Malformed> {
         let mut budget = limit;
+        self.tasting &= !self.has_input();
         if let Some(large) = &self.large {
             if large.body.len() < large.size {
                 return Ok(Stop::Hungry);
@@ -283,6 +298,8 @@ impl Decoder {
                 return Ok(Stop::Full);
             }
             if let Some(large) = self.large.take() {
+                self.proven = self.proven.max(large.size);
+                self.tasting = large.size >= CHUNK && self.unwrapper.is_none();
                 let (flags, msg) = self.open_large(large)?;
                 self.emit(flags, msg, out);
                 budget = budget.saturating_sub(usize::from(flags & (MORE | COMMAND) == 0));
@@ -309,6 +326,17 @@ impl Decoder {
             Buffer::Own(own) => own,
             Buffer::Shared(shared) => shared,
         }
+    }
+
+    /// Begins a frame in memory of its own, with the bytes from `body` on.
+    fn begin_large(&mut self, body: usize, size: usize, flags: u8) -> Result<(), Malformed> {
+        let part = self.bytes().get(body..).unwrap_or_default();
+        let mut own = Vec::new();
+        let room = size.min(self.proven).max(part.len());
+        own.try_reserve_exact(room).map_err(|_| Malformed::NoMemory)?;
+        own.extend_from_slice(part);
+        self.large = Some(Large { body: own, size, flags });
+        Ok(())
     }
 
     /// Flags and payload of a frame that was collected.
@@ -373,9 +401,10 @@ impl Decoder {
             let body = at + header.header_len;
             let Some(end) = body.checked_add(size).filter(|end| *end <= bytes.len()) else {
                 if size >= LARGE {
-                    let part = bytes.get(body..).unwrap_or_default().to_vec();
+                    if let Err(error) = self.begin_large(body, size, header.flags) {
+                        break Err(error);
+                    }
                     self.pass_on(run, at, out);
-                    self.large = Some(Large { body: part, size, flags: header.flags });
                     at = self.bytes().len();
                     run = Run::at(at);
                 }
@@ -437,9 +466,11 @@ impl Decoder {
             let body = rest.get(header.header_len..).unwrap_or_default();
             let Some(sealed) = body.get(..size) else {
                 if size >= LARGE {
-                    let part = body.to_vec();
-                    self.at = bytes.len();
-                    self.large = Some(Large { body: part, size, flags: 0 });
+                    let at = self.at + header.header_len;
+                    if let Err(error) = self.begin_large(at, size, 0) {
+                        break Err(error);
+                    }
+                    self.at = self.bytes().len();
                 }
                 break Ok(Stop::Hungry);
             };
@@ -701,6 +732,32 @@ mod tests {
         assert_eq!(decoder.decode(1, &mut Vec::new()), Ok(Stop::Hungry));
         let target = decoder.target(&mut Vec::new()).expect("a first piece");
         assert!(target.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn memory_is_reserved_for_as_much_as_came_before() {
+        let size = 3 * CHUNK;
+        let mut wire = Vec::new();
+        frame::push(&mut wire, 0, &vec![7; size]);
+        let mut decoder = Decoder::new(V3, -1);
+        assert_eq!(feed(&mut decoder, &wire, &[1000], 10), [(0, vec![7; size])]);
+        // No more than a taste is read of what comes next, and its memory is there at once.
+        assert_eq!(decoder.appetite(), TASTE);
+        let reserved = |decoder: &mut Decoder, wire: &[u8]| {
+            decoder.preload(wire);
+            assert_eq!(decoder.decode(1, &mut Vec::new()), Ok(Stop::Hungry));
+            assert_eq!(decoder.appetite(), usize::MAX);
+            decoder.large.take().map_or(0, |large| large.body.capacity())
+        };
+        assert_eq!(reserved(&mut decoder, &wire[..TASTE]), size);
+        let mut huge = vec![frame::LONG];
+        huge.extend_from_slice(&(1u64 << 40).to_be_bytes());
+        assert_eq!(reserved(&mut decoder, &huge), size);
+        // A frame that a chunk holds changes nothing.
+        let mut small = Vec::new();
+        frame::push(&mut small, 0, &[7; 2 * LARGE]);
+        assert_eq!(feed(&mut decoder, &small, &[1000], 10).len(), 1);
+        assert_eq!(decoder.appetite(), usize::MAX);
     }
 
     #[test]
