@@ -147,7 +147,6 @@ pub struct Reader {
     decoder: Option<Decoder>,
     /// Parts of a message that is not complete.
     held: Vec<Item>,
-    outputs: Vec<Output>,
 }
 
 /// Which events of the stream the I/O thread is told about.
@@ -257,13 +256,13 @@ impl Connection {
             self.reader.lock()
         };
         let Some(stream) = reader.stream.clone() else { return false };
-        let mut scratch = worker_scratch().take();
+        let mut scratch = pool().take();
         let mut published = false;
         let mut resumed = false;
         let rounds = if by_caller { 1 } else { ROUNDS };
         let mut round = 0;
         let loss = loop {
-            match self.decode(&mut reader, by_caller, &mut published) {
+            match self.decode(&mut reader, &mut scratch, by_caller, &mut published) {
                 Err(malformed) => break Some(malformed.into()),
                 Ok(Stop::Full) => {
                     if self.pause() {
@@ -281,7 +280,7 @@ impl Connection {
             let most = batch(self.shared.options.in_batch_size).min(decoder.appetite());
             // A taste is not worth another wait.
             round += usize::from(decoder.appetite() == usize::MAX);
-            let Ok(target) = decoder.target(&mut scratch) else { break Some(Loss::Protocol) };
+            let Ok(target) = decoder.target(&mut scratch.bytes) else { break Some(Loss::Protocol) };
             let space = (target.capacity() - target.len()).min(most);
             match stream.receive_at_most(target, most) {
                 Ok(0) => break Some(Loss::Broken(libc::EPIPE)),
@@ -298,9 +297,9 @@ impl Connection {
             }
         };
         if let Some(decoder) = &mut reader.decoder {
-            decoder.reclaim(&mut scratch);
+            decoder.reclaim(&mut scratch.bytes);
         }
-        worker_scratch().put(scratch);
+        pool().put(scratch);
         if loss.is_some() {
             // Whatever is left in the kernel is never read again, so nobody may try.
             reader.stream = None;
@@ -327,6 +326,7 @@ impl Connection {
     fn decode(
         &self,
         reader: &mut Reader,
+        scratch: &mut Scratch,
         by_caller: bool,
         published: &mut bool,
     ) -> Result<Stop, Malformed> {
@@ -334,12 +334,14 @@ impl Connection {
         if !decoder.has_input() {
             return Ok(Stop::Hungry);
         }
-        let mut outputs = std::mem::take(&mut reader.outputs);
-        let decoded = decoder.decode(self.wire.room(), &mut outputs);
+        let decoded = decoder.decode(self.wire.room(), &mut scratch.outputs);
+        if reader.held.is_empty() {
+            std::mem::swap(&mut reader.held, &mut scratch.items);
+        }
         // Complete messages at the end of `held`, so far.
         let (mut complete, mut messages) = (0, 0);
         let (mut answers, mut replies, mut asked) = (Vec::new(), Vec::new(), false);
-        for output in outputs.drain(..) {
+        for output in scratch.outputs.drain(..) {
             match output {
                 Output::Frames { chunk, at, end, messages: ended } => {
                     reader.held.push(Item::Batch(Batch { chunk, at, end }));
@@ -367,7 +369,6 @@ impl Connection {
                 Output::Reply(mut reply) => replies.append(&mut reply),
             }
         }
-        reader.outputs = outputs;
         if self.wire.is_parked() {
             reader.held.clear();
             complete = 0;
@@ -383,6 +384,9 @@ impl Connection {
             *published = true;
             let alone = messages == 1 && !decoder.has_input();
             self.wire.eager.store(by_caller && alone, Ordering::Relaxed);
+        }
+        if reader.held.is_empty() {
+            scratch.items = std::mem::take(&mut reader.held);
         }
         // Whoever gets an answer may rely on it that everything before the question has arrived.
         if !answers.is_empty() {
@@ -554,26 +558,35 @@ pub(super) fn batch(option: i32) -> usize {
     usize::try_from(option).ok().filter(|_| option != DEFAULT).unwrap_or(usize::MAX)
 }
 
-/// Buffers to read into, shared by all threads: only as many exist as threads read at once.
+/// Where a thread that reads works: what a connection keeps between two reads is its own.
 #[derive(Default)]
-pub(super) struct Scratch(Lock<Vec<Vec<u8>>>);
+struct Scratch {
+    /// What is read into.
+    bytes: Vec<u8>,
+    outputs: Vec<Output>,
+    items: Vec<Item>,
+}
+
+/// Some of them, shared by all threads: only as many exist as threads read at once.
+#[derive(Default)]
+struct Pool(Lock<Vec<Scratch>>);
 
 /// The pool of the process.
-pub(super) fn worker_scratch() -> &'static Scratch {
-    static POOL: PerProcess<Scratch> = PerProcess::new();
+fn pool() -> &'static Pool {
+    static POOL: PerProcess<Pool> = PerProcess::new();
     POOL.get()
 }
 
-impl Scratch {
-    fn take(&self) -> Vec<u8> {
+impl Pool {
+    fn take(&self) -> Scratch {
         self.0.lock().pop().unwrap_or_default()
     }
 
-    fn put(&self, buffer: Vec<u8>) {
+    fn put(&self, scratch: Scratch) {
         const KEPT: usize = 8;
         let mut pool = self.0.lock();
-        if pool.len() < KEPT && buffer.capacity() > 0 {
-            pool.push(buffer);
+        if pool.len() < KEPT && scratch.bytes.capacity() > 0 {
+            pool.push(scratch);
         }
     }
 }

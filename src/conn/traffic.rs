@@ -1,5 +1,6 @@
 //! An established connection as its I/O thread sees it: presenting the peer to the socket, heartbeats.
 
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -77,6 +78,9 @@ impl Session {
     ) -> bool {
         if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
             return self.finish();
+        }
+        if let Kind::Dialing(dialing) = &mut self.kind {
+            dialing.untried = VecDeque::new();
         }
         {
             let mut gate = self.connection.gate.lock();

@@ -17,6 +17,7 @@ use crate::pattern::{Attach, Pattern};
 use crate::pipe::{NewPipe, Notice, Pipe, PipeId, Pipes, Target};
 use crate::sync::Mailbox;
 use crate::sys::PollFd;
+use crate::zmtp::handshake;
 
 /// One open socket. Apart from what other threads use, so that no call takes a cache line from them.
 #[repr(align(128))]
@@ -31,6 +32,8 @@ pub(super) struct Core {
     pub(super) monitor: Arc<Monitor>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) next_endpoint: u64,
+    /// What handshakes go by, and the options that it was made of: many connections share it.
+    pub(super) handshake: Option<(Arc<Options>, Arc<handshake::Config>)>,
     pub(super) about: Arc<About>,
     /// The last part received has more after it.
     pub(super) more_to_read: bool,
@@ -70,6 +73,7 @@ impl Core {
             monitor,
             endpoints: Vec::new(),
             next_endpoint: 1,
+            handshake: None,
             more_to_read: false,
             unheeded: 0,
             attended: Arc::default(),

@@ -297,33 +297,11 @@ impl Core {
     }
 
     /// What the connections of a new endpoint share.
-    fn shared(&self, endpoint: u64) -> Arc<Shared> {
+    fn shared(&mut self, endpoint: u64) -> Arc<Shared> {
         let ty = self.options.socket_type;
         let raw = self.pattern.is_raw();
         let style = style(ty, raw, self.pattern.notifies());
-        let handshake = (!raw).then(|| {
-            Arc::new(handshake::Config {
-                socket_type: ty,
-                routing_id: self.options.routing_id.clone(),
-                mechanism: self.options.mechanism,
-                as_server: self.options.as_server,
-                plain: Credentials {
-                    username: self.options.plain_username.clone(),
-                    password: Password::new(&self.options.plain_password),
-                },
-                curve: Keys {
-                    public: self.options.curve_public_key,
-                    secret: SecretKey::new(&self.options.curve_secret_key),
-                    server: self.options.curve_server_key,
-                },
-                random: Random::of_system(),
-                gssapi: self.gssapi_settings(),
-                zap_domain: self.options.zap_domain.clone(),
-                zap_enforce_domain: self.options.zap_enforce_domain,
-                metadata: self.options.metadata.clone(),
-                max_msg_size: self.options.maxmsgsize,
-            })
-        });
+        let handshake = (!raw).then(|| self.handshake());
         Arc::new(Shared {
             owner: self.owner.clone(),
             options: self.options.clone(),
@@ -336,6 +314,39 @@ impl Core {
     }
 
     /// What GSSAPI needs to know; None on sockets of other mechanisms, and without the library.
+    /// What handshakes go by as the options are now.
+    fn handshake(&mut self) -> Arc<handshake::Config> {
+        if let Some((made_of, config)) = &self.handshake
+            && Arc::ptr_eq(made_of, &self.options)
+        {
+            return config.clone();
+        }
+        let ty = self.options.socket_type;
+        let config = Arc::new(handshake::Config {
+            socket_type: ty,
+            routing_id: self.options.routing_id.clone(),
+            mechanism: self.options.mechanism,
+            as_server: self.options.as_server,
+            plain: Credentials {
+                username: self.options.plain_username.clone(),
+                password: Password::new(&self.options.plain_password),
+            },
+            curve: Keys {
+                public: self.options.curve_public_key,
+                secret: SecretKey::new(&self.options.curve_secret_key),
+                server: self.options.curve_server_key,
+            },
+            random: Random::of_system(),
+            gssapi: self.gssapi_settings(),
+            zap_domain: self.options.zap_domain.clone(),
+            zap_enforce_domain: self.options.zap_enforce_domain,
+            metadata: self.options.metadata.clone(),
+            max_msg_size: self.options.maxmsgsize,
+        });
+        self.handshake = Some((self.options.clone(), config.clone()));
+        config
+    }
+
     fn gssapi_settings(&self) -> Option<gssapi::Settings> {
         let options = &self.options;
         if options.mechanism != c::ZMQ_GSSAPI {

@@ -31,6 +31,8 @@ impl Core {
         if (c::ZMQ_NORM_MODE..=c::ZMQ_NORM_PUSH).contains(&id) && sys::norm::norm().is_none() {
             return Err(Error::Invalid);
         }
+        // Made of options that no longer hold, secrets among them.
+        self.handshake = None;
         Arc::make_mut(&mut self.options).set(id, value)?;
         match id {
             c::ZMQ_SNDHWM | c::ZMQ_RCVHWM => {
