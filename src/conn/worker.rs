@@ -8,7 +8,6 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use polling::Events;
 use socket2::SockAddr;
 
 use super::Shared;
@@ -21,7 +20,7 @@ use super::session::Session;
 use super::strangers::Strangers;
 use crate::base::Error;
 use crate::pipe::turn::{Seen, Verdict};
-use crate::reactor::{Reactor, Ready, Registration, Timers};
+use crate::reactor::{Events, Reactor, Ready, Registration, Timers};
 use crate::sync::Lock;
 
 /// While a caller reads a socket's connections, the I/O thread looks this often whether it still does.
@@ -239,7 +238,7 @@ impl Thread {
     }
 
     fn run(mut self) {
-        let mut events = Events::new();
+        let mut events = Events::default();
         let mut ready: Vec<Ready> = Vec::new();
         while !(self.exiting && self.sources.is_empty()) {
             let limit = self.time_limit();

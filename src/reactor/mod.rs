@@ -1,27 +1,36 @@
 //! What an I/O thread waits on: a `polling::Poller`, commands from other threads, and timers.
 //!
+//! On Linux the poller only keeps the set: its own wait takes five system calls, so `waiting` has one of one call.
+//!
 //! Registrations remove themselves when dropped. A registration without interest is not in the kernel's
 //! set at all, so that a hung-up descriptor nobody may read at the moment does not wake anyone.
 //! What the events mean is not known here.
 
 mod registration;
 mod timers;
+#[cfg_attr(target_os = "linux", path = "waiting.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "waiting_by_poller.rs")]
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use polling::{Events, Poller};
+use polling::Poller;
 
 use crate::base::Error;
 use crate::sync::Lock;
 
 pub use registration::{Interest, Registration, Source};
 pub use timers::Timers;
+pub use waiting::Events;
+
+use waiting::Bell;
 
 /// The part of an I/O thread that other threads use.
 pub struct Reactor<C> {
     poller: Arc<Poller>,
+    bell: Bell,
     commands: Lock<Vec<C>>,
     /// A wake-up is on its way; another would be wasted.
     notified: AtomicBool,
@@ -42,7 +51,8 @@ impl<C> Reactor<C> {
     /// A reactor with its descriptors.
     pub fn new() -> Result<Reactor<C>, Error> {
         let poller = Arc::new(Poller::new()?);
-        Ok(Reactor { poller, commands: Lock::default(), notified: AtomicBool::new(false) })
+        let bell = Bell::new(&poller)?;
+        Ok(Reactor { poller, bell, commands: Lock::default(), notified: AtomicBool::new(false) })
     }
 
     /// Leaves a command and wakes the I/O thread.
@@ -64,8 +74,7 @@ impl<C> Reactor<C> {
     /// Wakes the I/O thread.
     pub fn wake(&self) {
         if !self.notified.swap(true, Ordering::SeqCst) {
-            // Fails only when the poller's own descriptor is broken, which a wait would report.
-            let _gone = self.poller.notify();
+            self.bell.ring(&self.poller);
         }
     }
 
@@ -82,21 +91,10 @@ impl<C> Reactor<C> {
         limit: Option<Duration>,
         ready: &mut Vec<Ready>,
     ) -> Result<(), Error> {
-        events.clear();
-        match self.poller.wait(events, limit) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+        match events.wait(&self.poller, limit, ready) {
+            Err(Error::Interrupted) => Ok(()),
+            result => result,
         }
-        ready.extend(events.iter().map(|event| {
-            let broken = event.is_interrupt() || event.is_err().unwrap_or(false);
-            Ready {
-                key: event.key,
-                readable: event.readable || broken,
-                writable: event.writable || broken,
-            }
-        }));
-        Ok(())
     }
 
     /// A place for one descriptor, not registered yet.

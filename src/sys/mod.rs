@@ -22,7 +22,7 @@ pub mod thread;
 mod tipc;
 
 pub use descriptor::adopt;
-pub use epoll::EpollSet;
+pub use epoll::{EpollEvents, EpollSet, epoll_add_edge, epoll_wait};
 pub use eventfd::EventFd;
 pub use futex::{futex_wait, futex_wake};
 pub use gssapi::gssapi;
