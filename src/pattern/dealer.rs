@@ -16,6 +16,14 @@ pub(super) struct Dealer {
     probe: bool,
 }
 
+impl Dealer {
+    /// With more input at hand the answer to it can wait for the other answers.
+    #[inline]
+    fn urgency(&mut self, pipes: &mut Pipes) -> Urgency {
+        if self.input.can_recv(pipes) { Urgency::Later } else { Urgency::Auto }
+    }
+}
+
 impl Pattern for Dealer {
     fn attach(&mut self, pipes: &mut Pipes, id: PipeId, _how: Attach) {
         if self.probe {
@@ -39,12 +47,13 @@ impl Pattern for Dealer {
     }
 
     fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
-        let busy = self.input.can_recv(pipes);
-        self.out.send_with(pipes, msg, if busy { Urgency::Later } else { Urgency::Auto }).map(drop)
+        let urgency = self.urgency(pipes);
+        self.out.send_with(pipes, msg, urgency).map(drop)
     }
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        self.out.send_bytes(pipes, bytes)
+        let urgency = self.urgency(pipes);
+        self.out.send_bytes(pipes, bytes, urgency)
     }
 
     fn take_spoilt(&mut self) -> bool {

@@ -84,12 +84,12 @@ impl LoadBalancer {
 
     /// Sends a message of one part that is but these bytes; false where that takes more.
     #[inline]
-    pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+    pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], urgency: Urgency) -> bool {
         if self.writing != Writing::Nothing {
             return false;
         }
         let pipe = self.ring.current().and_then(|id| pipes.get(id));
-        let sent = pipe.is_some_and(|pipe| pipe.send_bytes(bytes));
+        let sent = pipe.is_some_and(|pipe| pipe.send_bytes_with(bytes, urgency));
         if sent {
             self.ring.advance();
         }

@@ -6,7 +6,7 @@
 use super::{Attach, Pattern, copy_out};
 use crate::base::Error;
 use crate::message::Msg;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The state of a PAIR.
 #[derive(Default)]
@@ -93,7 +93,10 @@ impl Pattern for Pair {
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
         !self.sending
-            && self.peer.and_then(|id| pipes.get(id)).is_some_and(|pipe| pipe.send_bytes(bytes))
+            && self
+                .peer
+                .and_then(|id| pipes.get(id))
+                .is_some_and(|pipe| pipe.send_bytes_with(bytes, Urgency::Auto))
     }
 
     fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {

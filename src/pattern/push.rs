@@ -4,7 +4,7 @@ use super::load_balancer::LoadBalancer;
 use super::{Attach, Pattern};
 use crate::base::Error;
 use crate::message::Msg;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The state of a PUSH.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Pattern for Push {
     }
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        self.out.send_bytes(pipes, bytes)
+        self.out.send_bytes(pipes, bytes, Urgency::Auto)
     }
 
     fn take_spoilt(&mut self) -> bool {

@@ -8,6 +8,7 @@
 
 pub mod inproc;
 pub mod left;
+mod received;
 mod sending;
 pub mod turn;
 pub mod wire;
@@ -245,11 +246,12 @@ impl Pipe {
     }
 
     /// Gives the bytes of the next message to `take`, which says whether it takes them; false where it does not,
-    /// and where the message takes more: it has several parts, or came by a connection, or is not at hand.
+    /// and where the message takes more: it has several parts, or is not at hand.
     #[inline(always)]
     pub fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
         match &mut self.end {
             End::Inproc(end) if !self.terminated => end.receive_bytes(take),
+            End::Wire(end) if !self.terminated => end.receive_bytes(take),
             _ => false,
         }
     }
@@ -353,6 +355,18 @@ impl Pipe {
     pub fn send_bytes(&mut self, bytes: &[u8]) -> bool {
         match &mut self.end {
             End::Inproc(end) if !self.terminated => end.send_bytes(bytes),
+            _ => false,
+        }
+    }
+
+    /// As [`Pipe::send_bytes`], by a connection as well; where the pattern knows how urgent it is.
+    #[inline(always)]
+    pub fn send_bytes_with(&mut self, bytes: &[u8], urgency: Urgency) -> bool {
+        match &mut self.end {
+            End::Inproc(end) if !self.terminated => end.send_bytes(bytes),
+            End::Wire(end) if !self.terminated => {
+                end.send_bytes(bytes, urgency, self.mood.hurried.load(Ordering::Relaxed))
+            }
             _ => false,
         }
     }

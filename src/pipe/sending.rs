@@ -129,6 +129,41 @@ impl SendQueue {
         msg.clear();
     }
 
+    /// Appends a message of one part that is but these bytes; false where that takes more than writing a frame down
+    /// behind others.
+    #[inline(always)]
+    pub(super) fn push_bytes(&mut self, body: &[u8]) -> bool {
+        if self.frames
+            && body.len() < BY_REFERENCE
+            && self.bytes <= HEAVY
+            && let Some(Segment::Frames { bytes, messages, open: false, opaque: false }) =
+                self.segments.back_mut()
+            && bytes.len() < SEGMENT
+        {
+            let before = bytes.len();
+            frame::push(bytes, 0, body);
+            *messages += 1;
+            self.bytes += bytes.len() - before;
+            self.messages += 1;
+            return true;
+        }
+        self.frames && self.push_bytes_apart(body)
+    }
+
+    /// As [`SendQueue::push_bytes`], into a buffer of its own.
+    #[cold]
+    fn push_bytes_apart(&mut self, body: &[u8]) -> bool {
+        if body.len() >= BY_REFERENCE || self.bytes > HEAVY {
+            return false;
+        }
+        let mut bytes = std::mem::take(&mut self.spare);
+        frame::push(&mut bytes, 0, body);
+        self.bytes += bytes.len();
+        self.messages += 1;
+        self.segments.push_back(Segment::Frames { bytes, messages: 1, open: false, opaque: false });
+        true
+    }
+
     /// Appends a part that keeps its own memory: large ones, and those the connection encodes.
     fn push_whole(&mut self, msg: &mut Msg) {
         self.bytes += msg.size();

@@ -10,16 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::received::{keep_newest, meet};
 use super::sending::{HEAVY, SEGMENT};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
-use crate::message::{Metadata, Msg, frame};
+use crate::message::{Metadata, Msg};
 use crate::sync::{BriefLock, Lock};
 
+pub use super::received::{Batch, Item};
 pub use super::sending::{Link, Segment, SendQueue};
 
-/// Received payloads from this size share the chunk they came in; smaller ones are copied, so that a
-/// message that is kept does not keep a chunk many times its size.
-const SHARE_CHUNK: usize = 1024;
 /// A caller that must not wait is shown the room that came about while it sent at most this often.
 const NEWS_OF_ROOM: Duration = Duration::from_millis(1);
 /// Under guard the sender looks at the clock this often, in messages.
@@ -60,51 +59,6 @@ pub struct ReceiveQueue {
     pub paused: bool,
     /// The connection is past saving, and what is left of it is taken in whatever the mark says.
     boundless: bool,
-}
-
-/// A piece of the receive queue.
-#[derive(Debug)]
-pub enum Item {
-    /// Frames of whole messages in one chunk.
-    Batch(Batch),
-    /// One part.
-    Message(Msg),
-    /// The peer's messages carry this from here on.
-    Peer(Arc<Metadata>),
-}
-
-/// Consecutive frames in a chunk.
-#[derive(Debug)]
-pub struct Batch {
-    /// The bytes as they were received.
-    pub chunk: Arc<Vec<u8>>,
-    /// Where the next frame begins.
-    pub at: usize,
-    /// Where the last one ends.
-    pub end: usize,
-}
-
-impl Batch {
-    /// Takes the next part out into `msg`; false at the end.
-    #[inline]
-    fn next(&mut self, msg: &mut Msg) -> bool {
-        let Some(header) = self.chunk.get(self.at..self.end).and_then(frame::parse) else {
-            return false;
-        };
-        let start = self.at + header.header_len;
-        let stop = start + header.body_len as usize;
-        let Some(body) = self.chunk.get(start..stop) else { return false };
-        if body.len() >= SHARE_CHUNK {
-            *msg = Msg::slice_of(&self.chunk, start..stop);
-        } else if msg.assign(body).is_err() {
-            return false;
-        }
-        if header.flags & frame::MORE != 0 {
-            msg.set_more(true);
-        }
-        self.at = stop;
-        true
-    }
 }
 
 impl Wire {
@@ -286,22 +240,6 @@ impl Wire {
     }
 }
 
-/// Of everything that waits only the last part remains, and whom it is from.
-fn keep_newest(queue: &mut VecDeque<Item>, fresh: &mut Vec<Item>) {
-    let Some(last) = fresh.pop() else { return };
-    fresh.clear();
-    let peer = queue.drain(..).rev().find(|item| matches!(item, Item::Peer(_)));
-    queue.extend(peer);
-    match last {
-        Item::Message(_) | Item::Peer(_) => queue.push_back(last),
-        Item::Batch(mut batch) => {
-            let mut newest = Msg::new();
-            while batch.next(&mut newest) {}
-            queue.push_back(Item::Message(newest));
-        }
-    }
-}
-
 fn limit(mark: i32) -> usize {
     match usize::try_from(mark) {
         Ok(0) | Err(_) => usize::MAX,
@@ -408,6 +346,34 @@ impl End {
                 None => return false,
             }
         }
+    }
+
+    /// Gives the bytes of the next message to `take`, which says whether it takes them; false where it does not, and
+    /// where that message has several parts or has not been fetched yet.
+    #[inline(always)]
+    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
+        if self.batch.as_ref().is_none_or(|batch| batch.at >= batch.end) && !self.next_batch() {
+            return false;
+        }
+        let Some(batch) = &mut self.batch else { return false };
+        let Some((body, stop)) = batch.whole() else { return false };
+        if !take(body) {
+            return false;
+        }
+        batch.at = stop;
+        self.consumed += 1;
+        true
+    }
+
+    /// Goes on with the next run of frames that was fetched; false when something else comes first.
+    fn next_batch(&mut self) -> bool {
+        self.batch = None;
+        meet(&mut self.items, &mut self.metadata);
+        let Some(Item::Batch(_)) = self.items.front() else { return false };
+        if let Some(Item::Batch(batch)) = self.items.pop_front() {
+            self.batch = Some(batch);
+        }
+        true
     }
 
     /// Fetches what the connection has published; where it stopped at the mark, lets it go on.
@@ -527,6 +493,36 @@ impl End {
             self.credit = self.credit.saturating_sub(1);
             self.unflushed_bytes += size;
         }
+        true
+    }
+
+    /// Sends a message of one part that is but these bytes; false, and nothing is changed, where that takes more than
+    /// writing it down: room, or another encoding.
+    #[inline(always)]
+    pub(super) fn send_bytes(&mut self, bytes: &[u8], urgency: Urgency, hurried: bool) -> bool {
+        let wire = &*self.wire;
+        if self.closed
+            || !self.stage.is_empty()
+            || wire.gone.load(Ordering::Relaxed)
+            || wire.deaf.load(Ordering::Relaxed)
+            || wire.conflate
+            || hurried && self.credit == 0
+        {
+            return false;
+        }
+        let mut queue = wire.send.lock();
+        if queue.pending() >= wire.send_limit() || !queue.push_bytes(bytes) {
+            return false;
+        }
+        drop(queue);
+        if hurried {
+            self.credit -= 1;
+        } else {
+            // As [`End::admits`] does; what was seen of the room is looked up anew by who needs it.
+            (self.credit, self.looked) = (self.credit.saturating_sub(1), None);
+        }
+        self.unflushed_bytes += bytes.len();
+        self.flush(urgency, hurried);
         true
     }
 
@@ -650,16 +646,6 @@ impl End {
     }
 }
 
-/// Takes note of whom the next message is from, so that what is left begins with one.
-#[inline]
-fn meet(items: &mut VecDeque<Item>, metadata: &mut Option<Arc<Metadata>>) {
-    while let Some(Item::Peer(_)) = items.front()
-        && let Some(Item::Peer(peer)) = items.pop_front()
-    {
-        *metadata = Some(peer);
-    }
-}
-
 impl Drop for End {
     fn drop(&mut self) {
         self.close(-1);
@@ -667,105 +653,4 @@ impl Drop for End {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipe::{PipeId, Pulled};
-    use crate::sync::Mailbox;
-    use std::os::fd::AsRawFd;
-
-    /// A connection that writes when it is told to.
-    struct Idle;
-
-    impl Driver for Idle {
-        fn flush(&self, _urgency: Urgency) {}
-
-        fn pull(&self) -> Pulled {
-            Pulled::Nothing
-        }
-
-        fn resume(&self) -> bool {
-            false
-        }
-
-        fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
-            None
-        }
-
-        fn give_back(&self) {}
-
-        fn rewatch(&self) {}
-
-        fn ease(&self) {}
-
-        fn addresses(&self) -> (String, String) {
-            Default::default()
-        }
-
-        fn close(&self, _linger_ms: i32) {}
-
-        fn fail(&self) {}
-    }
-
-    fn end(send_mark: i32) -> (End, Arc<Mailbox<Notice>>) {
-        let mailbox = Arc::default();
-        let mut end = End::new(Wire::new(send_mark, 0, false), Arc::new(Idle));
-        let key = PipeKey { id: PipeId(0), generation: 0 };
-        end.bind_target(Target { mailbox: Arc::clone(&mailbox), key });
-        (end, mailbox)
-    }
-
-    /// Sends in a hurry; what is taken is in the kernel at once.
-    fn sends(end: &mut End, hurried: bool) -> bool {
-        let sent = end.admits(hurried) && end.send(&mut Msg::new(), hurried);
-        let mut queue = end.wire.send.lock();
-        queue.take();
-        let messages = queue.messages;
-        end.wire.sent(&mut queue, messages, 0);
-        drop(queue);
-        sent
-    }
-
-    #[test]
-    fn a_caller_that_must_not_wait_meets_its_mark_however_fast_the_connection_is() {
-        let (mut end, mailbox) = end(4);
-        assert!(sends(&mut end, true));
-        // As if no time passed.
-        end.looked = Some(Instant::now() + Duration::from_secs(3600));
-        for _ in 1..4 {
-            assert!(sends(&mut end, true));
-        }
-        assert!(!mailbox.pending());
-        assert!(!sends(&mut end, true));
-        assert!(mailbox.pending(), "nobody else says that there is room");
-        assert!(sends(&mut end, true), "once is enough");
-    }
-
-    #[test]
-    fn room_shows_after_a_while_and_to_who_may_wait_or_asks() {
-        for news in ["time", "wait", "ask"] {
-            let (mut end, mailbox) = end(2);
-            assert!(sends(&mut end, true) && sends(&mut end, true));
-            end.looked = Some(Instant::now() + Duration::from_secs(3600));
-            match news {
-                "time" => end.looked = Instant::now().checked_sub(2 * NEWS_OF_ROOM),
-                "wait" => assert!(sends(&mut end, false)),
-                _ => assert!(end.check_write(false)),
-            }
-            assert!(sends(&mut end, true), "{news}");
-            assert!(!mailbox.pending());
-        }
-    }
-
-    #[test]
-    fn a_full_queue_refuses_and_tells_when_it_has_room() {
-        let (mut end, mailbox) = end(2);
-        let send = |end: &mut End| end.admits(true) && end.send(&mut Msg::new(), true);
-        assert!(send(&mut end) && send(&mut end));
-        end.looked = None;
-        assert!(!send(&mut end) && !send(&mut end));
-        assert!(!mailbox.pending());
-        end.wire.sent(&mut end.wire.send.lock(), 2, 0);
-        assert!(mailbox.pending());
-        assert!(send(&mut end) && send(&mut end));
-    }
-}
+mod tests;

@@ -36,9 +36,7 @@ impl Socket {
         let core: &mut Core = &mut guard;
         core.process();
         core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
-        // Only inproc has it, and trying would be a tenth of what sending to a connection takes.
-        let bare = flags & ZMQ_SNDMORE == 0 && !core.pipes.any_wire();
-        if bare && core.pattern.send_bytes(&mut core.pipes, bytes) {
+        if flags & ZMQ_SNDMORE == 0 && core.pattern.send_bytes(&mut core.pipes, bytes) {
             return Ok(bytes.len());
         }
         msg.assign(bytes)?;
@@ -129,9 +127,7 @@ impl Socket {
         let mut guard = self.enter()?;
         let core: &mut Core = &mut guard;
         core.begin_receive();
-        if !core.pipes.any_wire()
-            && let Some(size) = core.pattern.recv_bytes(&mut core.pipes, into)
-        {
+        if let Some(size) = core.pattern.recv_bytes(&mut core.pipes, into) {
             core.more_to_read = false;
             core.sweep();
             return Ok(size);

@@ -1,0 +1,167 @@
+//! The socket's end of a connection's pipe, and what both of them count.
+
+use super::*;
+use crate::message::frame;
+use crate::pipe::{PipeId, Pulled};
+use crate::sync::Mailbox;
+use std::os::fd::AsRawFd;
+
+/// A connection that writes when it is told to.
+struct Idle;
+
+impl Driver for Idle {
+    fn flush(&self, _urgency: Urgency) {}
+
+    fn pull(&self) -> Pulled {
+        Pulled::Nothing
+    }
+
+    fn resume(&self) -> bool {
+        false
+    }
+
+    fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+        None
+    }
+
+    fn give_back(&self) {}
+
+    fn rewatch(&self) {}
+
+    fn ease(&self) {}
+
+    fn addresses(&self) -> (String, String) {
+        Default::default()
+    }
+
+    fn close(&self, _linger_ms: i32) {}
+
+    fn fail(&self) {}
+}
+
+fn end(send_mark: i32) -> (End, Arc<Mailbox<Notice>>) {
+    let mailbox = Arc::default();
+    let mut end = End::new(Wire::new(send_mark, 0, false), Arc::new(Idle));
+    let key = PipeKey { id: PipeId(0), generation: 0 };
+    end.bind_target(Target { mailbox: Arc::clone(&mailbox), key });
+    (end, mailbox)
+}
+
+/// Sends in a hurry; what is taken is in the kernel at once.
+fn sends(end: &mut End, hurried: bool) -> bool {
+    let sent = end.admits(hurried) && end.send(&mut Msg::new(), hurried);
+    let mut queue = end.wire.send.lock();
+    queue.take();
+    let messages = queue.messages;
+    end.wire.sent(&mut queue, messages, 0);
+    drop(queue);
+    sent
+}
+
+#[test]
+fn a_caller_that_must_not_wait_meets_its_mark_however_fast_the_connection_is() {
+    let (mut end, mailbox) = end(4);
+    assert!(sends(&mut end, true));
+    // As if no time passed.
+    end.looked = Some(Instant::now() + Duration::from_secs(3600));
+    for _ in 1..4 {
+        assert!(sends(&mut end, true));
+    }
+    assert!(!mailbox.pending());
+    assert!(!sends(&mut end, true));
+    assert!(mailbox.pending(), "nobody else says that there is room");
+    assert!(sends(&mut end, true), "once is enough");
+}
+
+#[test]
+fn bytes_are_written_down_as_a_message_of_one_part_would_be() {
+    let (mut end, _) = end(4);
+    let mut send = |size: usize| end.send_bytes(&vec![size as u8; size], Urgency::Auto, false);
+    assert!(!send(1), "not before frames are settled");
+    let (mut other, _) = self::end(4);
+    for end in [&mut end, &mut other] {
+        end.wire.send.lock().frames = true;
+    }
+    for size in [0, 3, 300] {
+        assert!(end.send_bytes(&vec![7; size], Urgency::Auto, false));
+        assert!(other.send(&mut Msg::copy_of(&vec![7; size]).unwrap(), false));
+    }
+    assert!(!end.send_bytes(&[0; 100_000], Urgency::Auto, false), "not to be copied");
+    assert!(!end.send_bytes(&[1], Urgency::Auto, true), "whoever must not wait looks first");
+    assert!(end.admits(true) && end.send_bytes(&[1], Urgency::Auto, true));
+    assert!(!end.send_bytes(&[2], Urgency::Auto, false), "the mark");
+    assert!(other.send(&mut Msg::copy_of(&[1]).unwrap(), false));
+    let [one, two] = [end, other].map(|end| {
+        let mut queue = end.wire.send.lock();
+        format!("{:?} {} {}", queue.take(), queue.messages, queue.bytes)
+    });
+    assert_eq!(one, two);
+}
+
+#[test]
+fn parts_of_a_message_keep_together() {
+    let (mut end, _) = end(0);
+    end.wire.send.lock().frames = true;
+    let mut part = Msg::copy_of(b"begun").unwrap();
+    part.set_more(true);
+    assert!(end.send(&mut part, false));
+    assert!(!end.send_bytes(b"end", Urgency::Auto, false));
+    end.rollback();
+    assert!(end.send_bytes(b"new", Urgency::Auto, false));
+    end.wire.deafen();
+    assert!(!end.send_bytes(b"lost", Urgency::Auto, false));
+}
+
+#[test]
+fn received_bytes_are_read_in_order_whatever_they_came_as() {
+    let (mut end, _) = end(0);
+    let run = |bodies: &[&[u8]]| {
+        let mut bytes = Vec::new();
+        bodies.iter().for_each(|body| frame::push(&mut bytes, 0, body));
+        let end = bytes.len();
+        Item::Batch(Batch { chunk: Arc::new(bytes), at: 0, end })
+    };
+    let single = Item::Message(Msg::copy_of(b"d").unwrap());
+    let mut items = vec![run(&[b"a", b"b"]), run(&[b"c"]), single, run(&[b"e", b"f"])];
+    end.wire.received(&mut items, 6, true);
+    assert!(!end.receive_bytes(|_| panic!("not fetched yet")));
+    let mut msg = Msg::new();
+    assert!(end.receive(&mut msg) && msg.data() == b"a");
+    let take = |end: &mut End, expected: &[u8]| end.receive_bytes(|bytes| bytes == expected);
+    assert!(!take(&mut end, b"other") && take(&mut end, b"b") && take(&mut end, b"c"));
+    assert!(!end.receive_bytes(|_| panic!("a part by itself")));
+    assert!(end.receive(&mut msg) && msg.data() == b"d");
+    assert!(take(&mut end, b"e"));
+    assert_eq!(end.counts().incoming, 1);
+    assert!(end.receive(&mut msg) && msg.data() == b"f");
+    assert!(!end.receive_bytes(|_| true) && !end.receive(&mut msg));
+}
+
+#[test]
+fn room_shows_after_a_while_and_to_who_may_wait_or_asks() {
+    for news in ["time", "wait", "ask"] {
+        let (mut end, mailbox) = end(2);
+        assert!(sends(&mut end, true) && sends(&mut end, true));
+        end.looked = Some(Instant::now() + Duration::from_secs(3600));
+        match news {
+            "time" => end.looked = Instant::now().checked_sub(2 * NEWS_OF_ROOM),
+            "wait" => assert!(sends(&mut end, false)),
+            _ => assert!(end.check_write(false)),
+        }
+        assert!(sends(&mut end, true), "{news}");
+        assert!(!mailbox.pending());
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_and_tells_when_it_has_room() {
+    let (mut end, mailbox) = end(2);
+    let send = |end: &mut End| end.admits(true) && end.send(&mut Msg::new(), true);
+    assert!(send(&mut end) && send(&mut end));
+    end.looked = None;
+    assert!(!send(&mut end) && !send(&mut end));
+    assert!(!mailbox.pending());
+    end.wire.sent(&mut end.wire.send.lock(), 2, 0);
+    assert!(mailbox.pending());
+    assert!(send(&mut end) && send(&mut end));
+}
