@@ -53,6 +53,10 @@ impl Session {
             let Some(address) = dialing.untried.pop_front() else {
                 return self.refused(errno, context);
             };
+            if dialing.untried.is_empty() {
+                // Thousands may be on their way, most of them with one address.
+                dialing.untried = VecDeque::new();
+            }
             match dialing.dial.start(&address, &self.shared.options) {
                 Ok(started) => break started,
                 Err(failure) => {

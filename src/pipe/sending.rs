@@ -125,7 +125,7 @@ impl SendQueue {
         frame::push(&mut bytes, flags, msg.data());
         self.bytes += bytes.len();
         let messages = u32::from(last);
-        self.segments.push_back(Segment::Frames { bytes, messages, open: !last, opaque: false });
+        self.append(Segment::Frames { bytes, messages, open: !last, opaque: false });
         msg.clear();
     }
 
@@ -160,7 +160,7 @@ impl SendQueue {
         frame::push(&mut bytes, 0, body);
         self.bytes += bytes.len();
         self.messages += 1;
-        self.segments.push_back(Segment::Frames { bytes, messages: 1, open: false, opaque: false });
+        self.append(Segment::Frames { bytes, messages: 1, open: false, opaque: false });
         true
     }
 
@@ -173,10 +173,10 @@ impl SendQueue {
             frame::push_header(&mut bytes, flags, msg.size());
             self.bytes += bytes.len();
             let header = Segment::Frames { bytes, messages: 0, open: true, opaque: false };
-            self.segments.push_back(header);
-            self.segments.push_back(Segment::Payload(msg.take()));
+            self.append(header);
+            self.append(Segment::Payload(msg.take()));
         } else {
-            self.segments.push_back(Segment::Message(msg.take()));
+            self.append(Segment::Message(msg.take()));
         }
     }
 
@@ -189,7 +189,7 @@ impl SendQueue {
             {
                 bytes.extend_from_slice(&raw);
             }
-            _ => self.segments.push_back(Segment::control(raw)),
+            _ => self.append(Segment::control(raw)),
         }
     }
 
@@ -197,14 +197,27 @@ impl SendQueue {
     pub fn push_opaque(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
         let back = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
-        self.segments.push_back(back);
+        self.append(back);
     }
 
     /// Puts bytes in front of everything, to be sent as they are: what the handshake still has to say.
     pub fn push_raw_front(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
         let front = Segment::Frames { bytes: raw, messages: 0, open: false, opaque: true };
+        self.make_room();
         self.segments.push_front(front);
+    }
+
+    fn append(&mut self, segment: Segment) {
+        self.make_room();
+        self.segments.push_back(segment);
+    }
+
+    /// The first segment is alone as often as not: room for more is made when there are more.
+    fn make_room(&mut self) {
+        if self.segments.capacity() == 0 {
+            self.segments.reserve_exact(1);
+        }
     }
 
     /// Everything, for the kernel.

@@ -100,6 +100,9 @@ impl Wire {
             if let Some(Item::Peer(_)) = items.back() {
                 items.pop_back();
             }
+            if items.is_empty() {
+                items.reserve_exact(1);
+            }
             items.push_back(Item::Peer(metadata));
         }
         self.post_instead(
@@ -227,6 +230,10 @@ impl Wire {
         if self.conflate {
             keep_newest(&mut queue.items, items);
         } else {
+            // Idle connections are many: what they keep is what they needed.
+            if queue.items.is_empty() {
+                queue.items.reserve_exact(items.len());
+            }
             queue.items.extend(items.drain(..));
             queue.unread += messages;
         }
