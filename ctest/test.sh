@@ -2,7 +2,8 @@
 # Installs what the tests need and runs all of them.
 #
 #   ctest/test.sh [STAGE...]     stages: rust fuzz counts loom doc c differential
-#                                conformance interop pyzmq (all when none is named)
+#                                conformance interop pyzmq (all of these when none is named)
+#                                abi (conformance again, built with the genuine header)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
 # against the zmq.h of that folder. Every program that is started has a time limit. Ends with one line a stage.
@@ -114,6 +115,11 @@ stage_differential() {
 
 stage_conformance() {
     run conformance 1200 cargo test --test conformance
+}
+
+# The same programs built with the header of libzmq 4.3.5: what was compiled for that library runs on ours as it is.
+stage_abi() {
+    FERROZMQ_CONFORMANCE_HEADER=genuine run abi 1200 cargo test --test conformance
 }
 
 stage_interop() {

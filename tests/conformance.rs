@@ -7,6 +7,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `FERROZMQ_LIB` | the library to test instead of the one cargo built |
+//! | `FERROZMQ_CONFORMANCE_HEADER` | `genuine`: compile against the zmq.h that comes with the programs (the ABI, not the source) |
 //! | `FERROZMQ_CONFORMANCE_INCLUDE` | the folder of zmq.h to compile against instead of `include` |
 //! | `FERROZMQ_CONFORMANCE_SRC` | the folder `vendor` of zeromq-src instead of the one cargo fetched |
 //! | `FERROZMQ_CONFORMANCE_LIST` | `none`: judge every program by itself; `add`: so, and list what passes |
@@ -22,6 +23,7 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
 /// Everything a program needs to be built, run and judged.
 struct Bench {
     programs: Vec<Program>,
+    header: Header,
     compiler: Compiler,
     library: PathBuf,
     library_folder: PathBuf,
@@ -69,8 +72,11 @@ impl Bench {
         let programs = suite::programs(&vendor)?;
         let library = support::library()?;
         let library_folder = support::link_folder(&library, &cache.join(folder_name(&library)))?;
-        let include = env::var_os("FERROZMQ_CONFORMANCE_INCLUDE")
-            .map_or_else(|| support::repository().join("include"), PathBuf::from);
+        let header = Header::chosen(&vendor)?;
+        let include = match &header {
+            Header::Ours => support::repository().join("include"),
+            Header::Genuine(folder) | Header::Given(folder) => folder.clone(),
+        };
         let compiler =
             Compiler::new(&vendor, &include, &here.join("shim"), &library_folder, &cache)?;
         let must_pass = MustPass::read(&list_file())?;
@@ -85,6 +91,7 @@ impl Bench {
         let networks = networks_possible();
         Ok(Bench {
             programs,
+            header,
             compiler,
             library,
             library_folder,
@@ -126,7 +133,14 @@ impl Bench {
             Some(why) => (Outcome::Skipped(why.to_owned()), 0.0, String::new()),
             None => self.run_listed(program),
         };
-        let verdict = self.must_pass.judge(&program.name, &outcome);
+        let excepted = match self.header {
+            Header::Genuine(_) => program.older_header,
+            Header::Ours | Header::Given(_) => None,
+        };
+        let verdict = match excepted {
+            Some(why) => verdict::judge_exception(why, &outcome),
+            None => self.must_pass.judge(&program.name, &outcome),
+        };
         if let Ok(mut table) = self.table.lock() {
             table.insert(program.name.clone(), (outcome, verdict.clone(), seconds));
         }
@@ -188,7 +202,7 @@ impl Bench {
         if table.is_empty() {
             return;
         }
-        println!("conformance on {}", self.library.display());
+        println!("conformance on {}, {}", self.library.display(), self.header);
         let mut counts = [0; 3];
         for (name, (outcome, verdict, seconds)) in table.iter() {
             let (column, word, why) = match outcome {
@@ -211,6 +225,41 @@ impl Bench {
             counts[2],
             table.len()
         );
+    }
+}
+
+/// Which zmq.h the programs include.
+#[derive(Debug)]
+enum Header {
+    Ours,
+    /// The one they were written for, of libzmq 4.3.5: programs built with it must run on our library as they are.
+    Genuine(PathBuf),
+    Given(PathBuf),
+}
+
+impl Header {
+    fn chosen(vendor: &Path) -> Result<Header, String> {
+        let genuine = match env::var("FERROZMQ_CONFORMANCE_HEADER") {
+            Ok(word) if word == "genuine" => true,
+            Ok(word) => return Err(format!("FERROZMQ_CONFORMANCE_HEADER is {word}: not genuine")),
+            Err(_) => false,
+        };
+        match env::var_os("FERROZMQ_CONFORMANCE_INCLUDE") {
+            Some(_) if genuine => Err("two headers to compile against".to_owned()),
+            Some(folder) => Ok(Header::Given(PathBuf::from(folder))),
+            None if genuine => Ok(Header::Genuine(vendor.join("include"))),
+            None => Ok(Header::Ours),
+        }
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Header::Ours => write!(f, "built with our header"),
+            Header::Genuine(_) => write!(f, "built with the genuine header"),
+            Header::Given(folder) => write!(f, "built with {}", folder.display()),
+        }
     }
 }
 

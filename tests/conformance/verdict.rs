@@ -102,6 +102,15 @@ impl MustPass {
     }
 }
 
+/// A program that fails by right must go on to do so: an exception that is none any more is to be struck off.
+pub fn judge_exception(why: &str, outcome: &Outcome) -> Verdict {
+    match outcome {
+        Outcome::Failed(how) => Verdict::Noted(format!("expected failure: {why} ({how})")),
+        Outcome::Passed => Verdict::Bad(format!("passes, though it is listed as: {why}")),
+        Outcome::Skipped(how) => Verdict::Noted(format!("skipped: {how}")),
+    }
+}
+
 fn read(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))
 }
