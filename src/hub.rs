@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::Error;
-use crate::pipe::{Identity, NewPipe, Notice, Pipe, Target, inproc};
+use crate::message::Msg;
+use crate::pipe::inproc::{self, Remains};
+use crate::pipe::{Identity, NewPipe, Notice, Pipe, Target};
 use crate::sync::{Lock, Mailbox};
 
 /// A socket (or monitor) that took a name.
@@ -24,8 +26,10 @@ pub struct Bound {
     pub endpoint: u64,
     /// What the owner says to everybody first; empty: nothing.
     pub hello: Vec<u8>,
-    /// The owner shows that a peer went, though that said nothing (ZMQ_DISCONNECT_MSG).
-    pub shows_loss: bool,
+    /// What the owner sees as the last message of everybody (ZMQ_DISCONNECT_MSG); empty: nothing.
+    pub last_words: Vec<u8>,
+    /// What a peer said means nothing to the owner once that is gone.
+    pub forgets: bool,
     /// Called after a pipe was posted, for owners that no thread waits on.
     pub on_attach: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -145,10 +149,17 @@ impl Hub {
 fn join(bound: &Bound, connecting: Connecting) {
     let Connecting { mut far, identity, .. } = connecting;
     far.set_marks(bound.marks.0, bound.marks.1);
-    if !bound.shows_loss {
-        far.set_entrance(bound.mailbox.clone());
-    }
+    let last_words = (!bound.last_words.is_empty()).then(|| Msg::copy_of(&bound.last_words));
+    let remains = match &last_words {
+        Some(_) => Remains::Everything,
+        None if bound.forgets => Remains::Nothing,
+        None => Remains::Words,
+    };
+    far.set_entrance(bound.mailbox.clone(), remains);
     let mut pipe = Pipe::inproc(far);
+    if let Some(Ok(last)) = last_words {
+        pipe.set_last_words(last);
+    }
     if !bound.hello.is_empty() {
         pipe.greet(&bound.hello);
     }
@@ -163,7 +174,6 @@ fn join(bound: &Bound, connecting: Connecting) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Msg;
     use crate::pipe::{PipeId, PipeKey};
 
     fn bound(owner: u64, mailbox: &Arc<Mailbox<Notice>>) -> Bound {
@@ -174,7 +184,8 @@ mod tests {
             identity: Identity::default(),
             endpoint: 1,
             hello: Vec::new(),
-            shows_loss: false,
+            last_words: Vec::new(),
+            forgets: false,
             on_attach: None,
         }
     }

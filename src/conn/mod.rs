@@ -90,15 +90,15 @@ impl Owner {
     }
 
     /// Takes a pipe back that ended before the socket took it in, unless that is to be seen: sockets that nobody
-    /// uses for long would keep all that ever came and went.
-    fn withdraw(&self, wire: &Arc<Wire>) {
-        if wire.target().is_some() || wire.has_input() {
+    /// uses for long would keep all that ever came and went. Nothing is to be seen of it by one that `forgets`.
+    fn withdraw(&self, wire: &Arc<Wire>, forgets: bool) {
+        if wire.target().is_some() || !forgets && wire.has_input() {
             return;
         }
         let unseen = self.mailbox.withdraw(|notice| match notice {
             Notice::Attach(new) => {
-                let shows = new.identity.as_ref().is_some_and(|who| who.subscribe_to_all);
-                !shows && new.pipe.is_end_of(wire)
+                let asks = new.identity.as_ref().is_some_and(|who| who.subscribe_to_all);
+                (forgets || !asks) && new.pipe.is_end_of(wire)
             }
             _ => false,
         });
@@ -150,6 +150,8 @@ pub struct Style {
     pub hiccups: bool,
     /// The socket may read its connections itself.
     pub attendable: bool,
+    /// What a peer said means nothing to the socket once that is gone.
+    pub forgets: bool,
     /// ZMQ_HELLO_MSG opens every connection.
     pub says_hello: bool,
     /// ZMQ_DISCONNECT_MSG is the last message of a peer that connected and was lost.

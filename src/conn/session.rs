@@ -426,7 +426,7 @@ impl Session {
     /// Nothing comes through this connection's pipe any more.
     fn end_pipe(&self) {
         self.connection.wire.end();
-        self.shared.owner.withdraw(&self.connection.wire);
+        self.shared.owner.withdraw(&self.connection.wire, self.shared.style.forgets);
     }
 
     pub(super) fn watch(&self, stream: &Arc<Stream>, interest: Interest) {

@@ -18,6 +18,7 @@ use super::lingering::Census;
 use super::multicast::Member;
 use super::session::Session;
 use super::strangers::Strangers;
+use super::zap::Abandoned;
 use crate::base::Error;
 use crate::pipe::turn::{Seen, Verdict};
 use crate::reactor::{Events, Reactor, Ready, Registration, Timers};
@@ -70,6 +71,7 @@ pub(super) enum Command {
 pub struct Worker {
     reactor: Reactor<Command>,
     strangers: Arc<Strangers>,
+    abandoned: Arc<Abandoned>,
     keys: AtomicUsize,
     load: AtomicUsize,
     /// The thread looks around in a millisecond at the latest.
@@ -102,6 +104,7 @@ impl Worker {
         let worker = Arc::new(Worker {
             reactor: Reactor::new()?,
             strangers,
+            abandoned: Arc::default(),
             keys: AtomicUsize::new(1),
             load: AtomicUsize::new(0),
             awake: AtomicBool::new(false),
@@ -151,6 +154,11 @@ impl Worker {
     /// Who has connected to any I/O thread of the context and proven nothing.
     pub(super) fn strangers(&self) -> &Arc<Strangers> {
         &self.strangers
+    }
+
+    /// Questions to the authentication handler whose answer nobody waits for.
+    pub(super) fn abandoned(&self) -> &Arc<Abandoned> {
+        &self.abandoned
     }
 
     pub(super) fn registration(&self, key: usize) -> Registration {

@@ -3,21 +3,49 @@
 //!
 //! What is asked and what an answer means is the mechanism's.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::worker::{Command, Worker};
 use crate::hub::{Connecting, Hub};
 use crate::message::Msg;
-use crate::pipe::{Identity, Notice, Pipe, PipeId, PipeKey, Target, inproc};
-use crate::sync::Mailbox;
+use crate::pipe::inproc::{self, Trace};
+use crate::pipe::{Identity, Notice, Pipe, PipeId, PipeKey, Target};
+use crate::sync::{Lock, Mailbox};
 
 /// Where the handler listens.
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
 
-/// A question on its way, or its answer. Dropping it takes the question back.
+/// Questions of connections that did not wait for the answer, of one I/O thread: so many a handler may still find.
+/// Beyond that the oldest are taken back, for one that reads no more would collect them for ever.
+const MOST_ABANDONED: usize = 1000;
+
+/// A question on its way, or its answer. Dropping it abandons the question.
 pub(super) struct Asking {
     pipe: Pipe,
     mailbox: Arc<Mailbox<Notice>>,
+    answered: bool,
+    abandoned: Arc<Abandoned>,
+}
+
+/// Questions whose answer nobody waits for, oldest first.
+#[derive(Default)]
+pub(super) struct Abandoned(Lock<VecDeque<Trace>>);
+
+impl Abandoned {
+    fn add(&self, question: Trace) {
+        let oldest = {
+            let mut questions = self.0.lock();
+            while questions.front().is_some_and(Trace::is_lost) {
+                questions.pop_front();
+            }
+            questions.push_back(question);
+            (questions.len() > MOST_ABANDONED).then(|| questions.pop_front()).flatten()
+        };
+        if let Some(oldest) = oldest {
+            oldest.retract();
+        }
+    }
 }
 
 impl Asking {
@@ -30,6 +58,7 @@ impl Asking {
         frames: &[Vec<u8>],
     ) -> Option<Asking> {
         let (near, far) = inproc::pair(false);
+        let abandoned = worker.abandoned().clone();
         let worker = worker.clone();
         let mailbox = Arc::new(Mailbox::with_bell(move || worker.send(Command::Answered(key))));
         // There is only this pipe, so its key never matters.
@@ -45,7 +74,7 @@ impl Asking {
         if !hub.connect_to_bound(ENDPOINT, connecting) {
             return None;
         }
-        let mut asking = Asking { pipe, mailbox };
+        let mut asking = Asking { pipe, mailbox, answered: false, abandoned };
         asking.write(frames);
         Some(asking)
     }
@@ -78,9 +107,20 @@ impl Asking {
             let more = part.more();
             frames.push(part);
             if !more {
+                self.answered = true;
                 return Some(frames);
             }
         }
         None
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if !self.answered
+            && let Some(question) = self.pipe.trace()
+        {
+            self.abandoned.add(question);
+        }
     }
 }

@@ -107,6 +107,11 @@ impl SocketType {
         matches!(self, Req | Dealer | Router)
     }
 
+    /// Has a receive function at all? Subscriptions and the like the others do read.
+    pub fn ever_receives(self) -> bool {
+        !matches!(self, Push | Pub | Scatter | Radio)
+    }
+
     fn row(self) -> &'static (SocketType, &'static str, &'static [SocketType]) {
         // The numbers are 0..=20 without a gap and the table has a row for each (see the tests).
         &TYPES[self as usize]

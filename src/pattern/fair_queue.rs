@@ -53,6 +53,11 @@ impl FairQueue {
         self.reading != Reading::Nothing
     }
 
+    /// Whether that message is one of this pipe.
+    pub(super) fn is_amid_message_of(&self, id: PipeId) -> bool {
+        self.reading == Reading::Current && self.ring.current() == Some(id)
+    }
+
     /// The next part and the pipe it came from. Every message begun is ended: when its pipe is
     /// terminated in between, by an empty last part.
     #[inline]

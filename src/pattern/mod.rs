@@ -141,6 +141,11 @@ pub trait Pattern: Send {
         true
     }
 
+    /// Whether a message of this pipe was read in part, in which case the rest is to follow.
+    fn is_amid_message_of(&self, _id: PipeId) -> bool {
+        false
+    }
+
     /// Sets an option of this type; [`Error::Invalid`] when it is none, or the value is wrong.
     fn set(&mut self, _pipes: &mut Pipes, _option: i32, _value: &[u8]) -> Result<(), Error> {
         Err(Error::Invalid)

@@ -119,6 +119,10 @@ impl Pattern for Router {
         self.peers.has_name(pipes, id)
     }
 
+    fn is_amid_message_of(&self, id: PipeId) -> bool {
+        self.peers.input.is_amid_message_of(id)
+    }
+
     fn set(&mut self, pipes: &mut Pipes, option: i32, value: &[u8]) -> Result<(), Error> {
         self.peers.set(pipes, option, value)
     }

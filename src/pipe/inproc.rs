@@ -5,7 +5,7 @@
 //! progress in steps of the low-water mark; a writer that found the pipe full hears of that.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Counts, Notice, Target};
 use crate::message::Msg;
@@ -31,7 +31,7 @@ pub(super) struct Direction {
     reader: OnceLock<Target>,
     writer: OnceLock<Target>,
     /// Where the reader's end lies until its socket takes it in.
-    entrance: OnceLock<Arc<Mailbox<Notice>>>,
+    entrance: OnceLock<Entrance>,
     writer_mark: AtomicI32,
     reader_mark: AtomicI32,
     /// Messages read, as announced.
@@ -40,13 +40,48 @@ pub(super) struct Direction {
     blocked: AtomicBool,
     writer_gone: AtomicBool,
     reader_gone: AtomicBool,
+    /// What the writer said before it went is not to be read any more.
+    retracted: AtomicBool,
     /// The newest message, where only that counts (ZMQ_CONFLATE).
     latest: Option<Latest>,
+}
+
+struct Entrance {
+    mailbox: Arc<Mailbox<Notice>>,
+    remains: Remains,
+}
+
+/// What there is to see of a peer that has gone before the reader's socket took its end in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remains {
+    /// That it was there, if nothing else.
+    Everything,
+    /// What it said.
+    Words,
+    /// What it said means nothing without it.
+    Nothing,
 }
 
 struct Latest {
     message: Lock<Option<Msg>>,
     asleep: AtomicBool,
+}
+
+impl Entrance {
+    /// Takes the end back that reads `direction`, unless the socket has taken it in. It is looked for among the newest
+    /// first: most come and go.
+    fn withdraw(&self, direction: &Arc<Direction>) {
+        drop(self.mailbox.withdraw(|notice| brings_reader_of(notice, direction)));
+    }
+
+    /// As [`Entrance::withdraw`], of one that came long ago.
+    fn withdraw_old(&self, direction: &Arc<Direction>) {
+        drop(self.mailbox.withdraw_oldest(|notice| brings_reader_of(notice, direction)));
+    }
+}
+
+fn brings_reader_of(notice: &Notice, direction: &Arc<Direction>) -> bool {
+    matches!(notice, Notice::Attach(new) if new.pipe.is_inproc_reader_of(direction))
 }
 
 impl Latest {
@@ -70,6 +105,7 @@ impl Direction {
             blocked: AtomicBool::new(false),
             writer_gone: AtomicBool::new(false),
             reader_gone: AtomicBool::new(false),
+            retracted: AtomicBool::new(false),
             latest: conflate
                 .then(|| Latest { message: Lock::new(None), asleep: AtomicBool::new(false) }),
         })
@@ -168,13 +204,15 @@ impl End {
         // Both are set by the one socket that owns this end, once.
         let _first = self.in_state.reader.set(target.clone());
         let _first = self.out_state.writer.set(target);
+        // Who retracts what it wrote finds the target, or its owner finds that it was retracted.
+        fence(Ordering::SeqCst);
     }
 
-    /// This end goes to the owner of `mailbox`, in a notice. If the far side is gone before that is taken, without having
-    /// left anything to read, nobody needs to know of it.
-    pub fn set_entrance(&mut self, mailbox: Arc<Mailbox<Notice>>) {
+    /// This end goes to the owner of `mailbox`, in a notice. If the far side is gone before that is taken, and nothing
+    /// that it left `remains`, nobody needs to know of it.
+    pub fn set_entrance(&mut self, mailbox: Arc<Mailbox<Notice>>, remains: Remains) {
         // An end is handed over once.
-        let _first = self.in_state.entrance.set(mailbox);
+        let _first = self.in_state.entrance.set(Entrance { mailbox, remains });
     }
 
     /// The marks of the socket that owns this end; the far side sees them at once.
@@ -505,15 +543,25 @@ impl End {
         if let Some(far) = self.out_state.reader.get() {
             far.mailbox.post(Notice::Ended(far.key));
         } else if let Some(entrance) = self.out_state.entrance.get()
-            && !self.has_spoken()
+            && match entrance.remains {
+                Remains::Everything => false,
+                Remains::Words => !self.has_spoken(),
+                Remains::Nothing => true,
+            }
         {
             // Sockets that nobody uses for long would keep all that ever came and went.
-            let unseen = entrance.withdraw(|notice| match notice {
-                Notice::Attach(new) => new.pipe.is_inproc_reader_of(&self.out_state),
-                _ => false,
-            });
-            drop(unseen);
+            entrance.withdraw(&self.out_state);
         }
+    }
+
+    /// What is left of this end for taking back what it wrote.
+    pub(super) fn trace(&self) -> Trace {
+        Trace(Arc::downgrade(&self.out_state))
+    }
+
+    /// Whether what the far side wrote is not to be read any more.
+    pub(super) fn retracted(&self) -> bool {
+        self.in_state.retracted.load(Ordering::SeqCst)
     }
 
     fn has_spoken(&self) -> bool {
@@ -523,6 +571,28 @@ impl End {
 
     pub(super) fn reads(&self, direction: &Arc<Direction>) -> bool {
         Arc::ptr_eq(&self.in_state, direction)
+    }
+}
+
+/// What an end that is gone wrote.
+pub struct Trace(Weak<Direction>);
+
+impl Trace {
+    /// Whether the far side is gone as well.
+    pub fn is_lost(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Takes back what was not read yet: the far side ends without that.
+    pub fn retract(self) {
+        let Some(direction) = self.0.upgrade() else { return };
+        direction.retracted.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        match (direction.reader.get(), direction.entrance.get()) {
+            (Some(reader), _) => reader.mailbox.post(Notice::Ended(reader.key)),
+            (None, Some(entrance)) => entrance.withdraw_old(&direction),
+            (None, None) => {}
+        }
     }
 }
 

@@ -513,6 +513,19 @@ impl Pipe {
         self.ended() && !self.check_read()
     }
 
+    /// Whether the far side is gone and took back what it wrote.
+    pub fn retracted(&self) -> bool {
+        matches!(&self.end, End::Inproc(end) if end.retracted())
+    }
+
+    /// What is left of this end for taking back what it wrote, where another socket reads that.
+    pub fn trace(&self) -> Option<inproc::Trace> {
+        match &self.end {
+            End::Inproc(end) => Some(end.trace()),
+            End::Wire(_) => None,
+        }
+    }
+
     /// Whether two sockets of one context share this pipe.
     pub fn is_inproc(&self) -> bool {
         matches!(self.end, End::Inproc(_))

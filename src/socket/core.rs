@@ -11,10 +11,9 @@ use super::spin::Spin;
 use super::wait::Attended;
 use crate::base::Error;
 use crate::conn::Owner;
-use crate::message::Msg;
 use crate::options::{Options, SocketType};
 use crate::pattern::{Attach, Pattern};
-use crate::pipe::{NewPipe, Notice, Pipe, PipeId, Pipes, Target};
+use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
 use crate::sync::Mailbox;
 use crate::sys::PollFd;
 use crate::zmtp::handshake;
@@ -167,7 +166,11 @@ impl Core {
         pipe.set_initiator(initiator);
         if pipe.is_inproc() {
             pipe.set_marks(self.options.sndhwm, self.options.rcvhwm);
-            self.prepare_inproc(&mut pipe, initiator);
+            // Who binds has left its greeting with the name.
+            let hello = self.hello_inproc();
+            if initiator && !hello.is_empty() {
+                pipe.greet(hello);
+            }
         }
         let key = self.pipes.insert(pipe);
         let id = key.id;
@@ -197,25 +200,12 @@ impl Core {
         }
     }
 
-    /// Whether ZMQ_DISCONNECT_MSG makes this socket show that a peer within the context is gone.
-    pub(super) fn shows_loss_inproc(&self) -> bool {
+    /// What ZMQ_DISCONNECT_MSG makes this socket see at the end of its peers within the context.
+    pub(super) fn last_words_inproc(&self) -> &[u8] {
         use SocketType::{Peer, Rep, Router, Server};
-        matches!(self.options.socket_type, Router | Rep | Server | Peer)
-            && !self.options.disconnect_msg.is_empty()
-    }
-
-    /// What a connection would do by itself: greets the peer, and plans what its end looks like.
-    fn prepare_inproc(&self, pipe: &mut Pipe, initiator: bool) {
-        if initiator {
-            // Who binds has left its greeting with the name.
-            let hello = self.hello_inproc();
-            if !hello.is_empty() {
-                pipe.greet(hello);
-            }
-        } else if self.shows_loss_inproc()
-            && let Ok(last) = Msg::copy_of(&self.options.disconnect_msg)
-        {
-            pipe.set_last_words(last);
+        match self.options.socket_type {
+            Router | Rep | Server | Peer => &self.options.disconnect_msg,
+            _ => &[],
         }
     }
 
@@ -232,8 +222,10 @@ impl Core {
 
     /// The far side of a pipe is gone: the pipe goes too, once what it holds was read.
     fn ended(&mut self, id: PipeId) {
-        let exhausted = self.pipes.get(id).is_none_or(|pipe| pipe.exhausted());
-        if exhausted || !self.pattern.drains_input(&mut self.pipes, id) {
+        let over = self.pipes.get(id).is_none_or(|pipe| {
+            pipe.exhausted() || pipe.retracted() && !self.pattern.is_amid_message_of(id)
+        });
+        if over || !self.pattern.drains_input(&mut self.pipes, id) {
             self.remove(id);
         } else if !self.ending.contains(&id) {
             self.ending.push(id);

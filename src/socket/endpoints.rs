@@ -209,7 +209,8 @@ impl Core {
             identity: self.identity(),
             endpoint,
             hello: self.hello_inproc().to_vec(),
-            shows_loss: self.shows_loss_inproc(),
+            last_words: self.last_words_inproc().to_vec(),
+            forgets: !self.options.socket_type.ever_receives(),
             on_attach: None,
         };
         self.environment.hub.bind(address, bound)
@@ -448,8 +449,9 @@ impl Core {
 
 /// What connections need to know of a socket's type.
 fn style(ty: SocketType, raw: bool, notifies: i32) -> Style {
-    use SocketType::{Client, Dealer, Dish, Peer, Pub, Push, Radio, Rep, Router, Scatter};
-    use SocketType::{Server, Sub, XPub, XSub};
+    use SocketType::{
+        Client, Dealer, Dish, Peer, Pub, Radio, Rep, Router, Server, Sub, XPub, XSub,
+    };
     Style {
         raw,
         notifies,
@@ -457,7 +459,8 @@ fn style(ty: SocketType, raw: bool, notifies: i32) -> Style {
         has_members: ty == Radio,
         hiccups: matches!(ty, Sub | XSub | Dish),
         // Who never receives never waits for input.
-        attendable: !matches!(ty, Push | Pub | Scatter | Radio),
+        attendable: ty.ever_receives(),
+        forgets: !ty.ever_receives(),
         says_hello: !raw && matches!(ty, Router | Rep | Dealer | Server | Client | Peer),
         misses_peers: !raw && matches!(ty, Router | Rep | Server | Peer),
         misses_connections: matches!(ty, Dealer | Client | Peer),

@@ -79,7 +79,8 @@ impl Monitor {
             identity: Identity::default(),
             endpoint: 0,
             hello: Vec::new(),
-            shows_loss: false,
+            last_words: Vec::new(),
+            forgets: false,
             on_attach: Some(Arc::new(move || {
                 if let Some(monitor) = myself.upgrade() {
                     monitor.catch_up();

@@ -81,8 +81,17 @@ impl<M> Mailbox<M> {
 
     /// Takes the newest message back that `wanted` picks, if it was not taken yet.
     pub fn withdraw(&self, wanted: impl Fn(&M) -> bool) -> Option<M> {
+        self.take_back(|queue| queue.iter().rposition(wanted))
+    }
+
+    /// As [`Mailbox::withdraw`], the oldest one.
+    pub fn withdraw_oldest(&self, wanted: impl Fn(&M) -> bool) -> Option<M> {
+        self.take_back(|queue| queue.iter().position(wanted))
+    }
+
+    fn take_back(&self, find: impl FnOnce(&[M]) -> Option<usize>) -> Option<M> {
         let mut queue = self.queue.lock();
-        let at = queue.iter().rposition(wanted)?;
+        let at = find(&queue)?;
         let message = queue.remove(at);
         if queue.is_empty() {
             self.pending.store(false, Ordering::SeqCst);
@@ -166,9 +175,11 @@ mod tests {
         (1..=3).for_each(|n| mailbox.post(n));
         assert_eq!(mailbox.withdraw(|n| *n == 4), None);
         assert_eq!(mailbox.withdraw(|n| *n < 3), Some(2), "the newest of those");
+        mailbox.post(2);
+        assert_eq!(mailbox.withdraw_oldest(|n| *n > 1), Some(3), "the oldest of those");
         let mut got = Vec::new();
         mailbox.take(&mut got);
-        assert_eq!(got, [1, 3], "the others keep their order");
+        assert_eq!(got, [1, 2], "the others keep their order");
         assert_eq!(mailbox.withdraw(|_| true), None);
         mailbox.post(4);
         assert_eq!(mailbox.withdraw(|n| *n == 4), Some(4));

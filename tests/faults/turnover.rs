@@ -137,6 +137,110 @@ fn neither_do_peers_within_the_context() {
     });
 }
 
+/// What somebody asked of a publisher means nothing when it is gone.
+#[test]
+fn who_never_receives_keeps_nothing_of_peers_whatever_they_said() {
+    alone(|| {
+        const COUNT: u32 = 4000;
+        // Each would take more than two kilobytes.
+        const MOST: usize = 2 << 20;
+        for (socket_type, peer_type, said) in [
+            (c::ZMQ_PUB, "SUB", frame(0, b"\x01topic")),
+            (c::ZMQ_PUSH, "PULL", frame(0, b"what nobody asked for")),
+            (c::ZMQ_RADIO, "DISH", command("JOIN", b"group")),
+        ] {
+            let context = Context::new();
+            let socket = context.socket(socket_type);
+            let address = socket.listen();
+            let left = left_behind_by(COUNT, &mut || {
+                let mut peer = Raw::connect(address);
+                peer.greet(peer_type);
+                peer.send(&said);
+                leave(peer);
+            });
+            assert!(left < MOST, "{peer_type}: {left} bytes");
+        }
+        for (socket_type, peer_type) in [(c::ZMQ_PUB, c::ZMQ_SUB), (c::ZMQ_PUSH, c::ZMQ_PAIR)] {
+            let context = Context::new();
+            let socket = context.socket(socket_type);
+            socket.api().bind("inproc://idle").expect("a free name");
+            let connect = || {
+                let peer = context.socket(peer_type);
+                peer.api().connect("inproc://idle").expect("a binder");
+                if peer_type == c::ZMQ_SUB {
+                    peer.set_bytes(c::ZMQ_SUBSCRIBE, b"topic");
+                } else {
+                    peer.send(&[b"what nobody asked for"]);
+                }
+                peer
+            };
+            let left = left_behind_by(COUNT, &mut || drop(connect()));
+            assert!(left < MOST, "type {socket_type}: {left} bytes");
+            // Who stays is heard.
+            let peer = connect();
+            socket.send(&[b"topic"]);
+            assert_eq!(peer.recv(), [b"topic"]);
+        }
+    });
+}
+
+/// Connections that ask an authentication handler, which never reads, and do not wait for it.
+#[test]
+fn questions_that_nobody_waits_for_are_bounded() {
+    const NAME: &str = "inproc://zeromq.zap.01";
+    // So many of them are kept.
+    const KEPT: u32 = 1000;
+    alone(|| {
+        const COUNT: u32 = 3000;
+        // Each would take some four kilobytes.
+        const MOST: usize = 1 << 20;
+        // Whether the handler's owner calls the socket at all; what was taken in lies elsewhere.
+        for looks in [false, true] {
+            let context = Context::new();
+            let handler = context.socket(c::ZMQ_REP);
+            handler.api().bind(NAME).expect("a free name");
+            let server = context.socket(c::ZMQ_PULL);
+            server.set_bytes(c::ZMQ_ZAP_DOMAIN, b"global");
+            let monitor = server.watch(&context);
+            let address = server.listen();
+            let mut ask = |_| {
+                let mut peer = Raw::connect(address);
+                peer.send(&greeting(b"NULL"));
+                peer.take(64);
+                peer.send(&command("READY", &property(b"Socket-Type", b"PUSH")));
+                leave(peer);
+                monitor.until(c::ZMQ_EVENT_DISCONNECTED);
+                if looks {
+                    assert!(waits_for(&handler, c::ZMQ_POLLIN, 10_000));
+                }
+            };
+            (0..KEPT + 100).for_each(&mut ask);
+            let before = memory();
+            (0..COUNT).for_each(&mut ask);
+            let left = memory().saturating_sub(before);
+            assert!(left < MOST, "looks {looks}: {left} bytes");
+            // The newest are there, and so is who waits now.
+            let mut waiting = Raw::connect(address);
+            waiting.send(&greeting(b"NULL"));
+            waiting.take(64);
+            waiting.send(&command("READY", &property(b"Socket-Type", b"PUSH")));
+            let mut asked = 0;
+            // Of one the handler has read the beginning, where it looked: so that is not taken back.
+            let expected = KEPT + 1 + u32::from(looks);
+            while waits_for(&handler, c::ZMQ_POLLIN, if asked < expected { 10_000 } else { 200 }) {
+                let question = handler.recv();
+                assert_eq!(question[..3], [&b"1.0"[..], b"1", b"global"]);
+                handler.send(&[b"1.0", b"1", b"200", b"", b"joe", b""]);
+                asked += 1;
+            }
+            assert_eq!(asked, expected, "looks {looks}");
+            assert!(waiting.frame().1.starts_with(b"\x05READY"));
+            waiting.send(&frame(0, b"let in"));
+            assert_eq!(server.recv(), [b"let in"]);
+        }
+    });
+}
+
 #[test]
 fn who_said_nothing_within_the_context_is_seen_to_go_where_that_is_asked_for() {
     let context = Context::new();
@@ -150,6 +254,27 @@ fn who_said_nothing_within_the_context_is_seen_to_go_where_that_is_asked_for() {
     }
     assert_eq!(router.recv(), [&b"a"[..], b"gone"]);
     assert_eq!(router.recv(), [&b"b"[..], b"gone"]);
+    // What counts is what was set at the bind, as of every endpoint: whoever came and when.
+    for (later, expected) in [(&b""[..], Some(&b"gone"[..])), (b"late", None)] {
+        let router = context.socket(c::ZMQ_ROUTER);
+        router.set_bytes(c::ZMQ_DISCONNECT_MSG, expected.unwrap_or_default());
+        router.api().bind("inproc://later").expect("a free name");
+        let early = context.socket(c::ZMQ_DEALER);
+        early.api().connect("inproc://later").expect("a binder");
+        router.set_bytes(c::ZMQ_DISCONNECT_MSG, later);
+        let late = context.socket(c::ZMQ_DEALER);
+        late.api().connect("inproc://later").expect("a binder");
+        late.send(&[b"hello"]);
+        drop(early);
+        drop(late);
+        let mut seen: Vec<_> = std::iter::from_fn(|| router.try_recv()).collect();
+        seen.iter_mut().for_each(|message| drop(message.remove(0)));
+        seen.sort();
+        let mut all: Vec<_> =
+            expected.iter().chain(&expected).map(|last| vec![last.to_vec()]).collect();
+        all.push(vec![b"hello".to_vec()]);
+        assert_eq!(seen, all);
+    }
 }
 
 #[test]
