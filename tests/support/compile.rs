@@ -6,8 +6,12 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
-/// Compiles `source`, which includes `headers`, against the system's zmq.h if there is one, or `our_header`, unless that was done before; gives the program's path.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Compiles `source`, which includes `headers`, against the system's zmq.h if there is one, or `our_header`, unless that
+/// was done before; gives the program's path.
 pub fn compile(
     source: &Path,
     headers: &[&Path],
@@ -22,6 +26,8 @@ pub fn compile(
     }
     let name = source.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let program = work.join(format!("{name}-{:016x}", hasher.finish()));
+    // The name before it is complete is the process's: of its tests one at a time writes there.
+    let _alone = WRITING.lock().map_err(|_| "another test failed here")?;
     if program.exists() {
         return Ok(program);
     }

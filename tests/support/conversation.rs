@@ -88,7 +88,7 @@ fn over(
 }
 
 /// Conversations.
-const AT_A_TIME: usize = 4;
+const AT_A_TIME: usize = 8;
 
 /// How two ends come together.
 #[derive(Clone, Copy, Debug)]
