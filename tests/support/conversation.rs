@@ -15,6 +15,7 @@ use super::peer::{Peers, Side, free_port, words};
 use super::relay::relay;
 
 /// Two scripts that fit each other.
+#[derive(Clone, Copy)]
 pub struct Conversation {
     pub name: &'static str,
     pub client: &'static str,
