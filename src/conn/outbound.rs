@@ -72,6 +72,7 @@ impl Encoding {
             Segment::Frames { opaque, .. } => {
                 !opaque && matches!(self, Encoding::Sealed(..) | Encoding::Web(_))
             }
+            Segment::Portion(_) => matches!(self, Encoding::Sealed(..) | Encoding::Web(_)),
             Segment::Payload(_) => matches!(self, Encoding::Sealed(..)),
         }
     }
@@ -169,6 +170,10 @@ fn seal(
             Some(Segment::Frames { bytes: plain, opaque: false, .. }) => {
                 seal_frames(sealer, plain, &mut bytes).map_err(failed)?;
             }
+            Some(Segment::Portion(portion)) => {
+                seal_frames(sealer, &portion.bytes, &mut bytes).map_err(failed)?;
+                messages += portion.messages;
+            }
             // The pipe lays nothing down by itself here.
             Some(Segment::Payload(_)) => return Err(failed(Error::NotSupported)),
             Some(Segment::Frames { .. }) | None => break,
@@ -239,6 +244,9 @@ impl Connection {
             self.wire.left.store(false, Ordering::Relaxed);
         }
         let mut queue = self.wire.send.lock();
+        if urgency == Urgency::Now {
+            queue.catch_up(true);
+        }
         if queue.is_empty() || !queue.link.open || queue.link.writing || queue.link.blocked {
             return;
         }
@@ -292,7 +300,7 @@ impl Connection {
         let flushed = std::mem::take(&mut queue.link.flushed);
         if queue.is_empty() {
             queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(1) };
-            if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing {
+            if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing && queue.leave_idle_feed() {
                 queue.link.dense = 0;
                 queue.shrink();
                 self.wire.guarded.store(false, Ordering::Relaxed);
@@ -306,6 +314,7 @@ impl Connection {
             self.drain(queue);
         } else if !queue.link.open {
             // Nothing can be written for now; whoever opens the link writes first.
+            queue.leave_feed();
             self.wire.guarded.store(false, Ordering::Relaxed);
             return false;
         }
@@ -390,7 +399,8 @@ impl Connection {
             queue.give_back(segments);
             self.wire.sent(&mut queue, written.messages, written.bytes);
             match written.error {
-                None if queue.is_empty() => break,
+                // What came to its feed meanwhile waits for the guard's next round: others are to be written too.
+                None if queue.is_written() => break,
                 None if !queue.link.open => break,
                 None => {}
                 Some(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -463,6 +473,10 @@ fn write_out(
                 let rest = &bytes[head.0.min(bytes.len())..];
                 stream.write(&rest[..rest.len().min(most)])
             }
+            Some(Segment::Portion(portion)) if segments.len() == 1 => {
+                let rest = &portion.bytes[head.0.min(portion.bytes.len())..];
+                stream.write(&rest[..rest.len().min(most)])
+            }
             _ => {
                 let mut pieces = [IoSlice::new(&[]); PIECES];
                 let count = gather(segments, encoding, head.0, most, &mut pieces);
@@ -499,6 +513,7 @@ fn gather<'a>(
     for segment in ready.take(PIECES) {
         let bytes = match segment {
             Segment::Frames { bytes, .. } => &bytes[..],
+            Segment::Portion(portion) => &portion.bytes[..],
             Segment::Payload(msg) => msg.data(),
             Segment::Message(_) => break,
         };
@@ -525,6 +540,7 @@ fn retire(
     while let Some(segment) = segments.front() {
         let size = match segment {
             Segment::Frames { bytes, .. } => bytes.len(),
+            Segment::Portion(portion) => portion.bytes.len(),
             Segment::Payload(msg) => msg.size(),
             Segment::Message(_) => return,
         };
@@ -538,6 +554,10 @@ fn retire(
                 written.messages += messages as usize;
                 head.1 = open;
                 *spare = bytes;
+            }
+            Some(Segment::Portion(portion)) => {
+                written.messages += portion.messages as usize;
+                head.1 = false;
             }
             Some(Segment::Payload(msg)) => {
                 written.messages += usize::from(!msg.more());

@@ -63,6 +63,10 @@ impl Web {
                 Some(Segment::Frames { bytes: frames, opaque: false, .. }) => {
                     self.frames(frames, &mut bytes)?;
                 }
+                Some(Segment::Portion(portion)) => {
+                    self.frames(&portion.bytes, &mut bytes)?;
+                    messages += portion.messages;
+                }
                 // The pipe lays nothing else down by itself here.
                 _ => break,
             }

@@ -3,6 +3,9 @@
 //! Who is chosen is decided elsewhere (by [`super::subscriptions`]); pipes that are full at the first part
 //! miss the whole message.
 
+mod steady;
+
+use self::steady::Steady;
 use crate::message::Msg;
 use crate::pipe::{self, Pipe, PipeId, Pipes, Urgency};
 
@@ -23,11 +26,19 @@ pub(super) struct FanOut {
     /// Who gets the message under way.
     chosen: Vec<PipeId>,
     amid_message: bool,
+    /// Where the same ones are chosen time and again.
+    steady: Steady,
 }
 
 impl Default for FanOut {
     fn default() -> FanOut {
-        FanOut { chosen_for: Vec::new(), message: NEVER, chosen: Vec::new(), amid_message: false }
+        FanOut {
+            chosen_for: Vec::new(),
+            message: NEVER,
+            chosen: Vec::new(),
+            amid_message: false,
+            steady: Steady::default(),
+        }
     }
 }
 
@@ -52,6 +63,7 @@ impl FanOut {
     /// This pipe gets nothing more of the message under way: what it had of it is gone.
     pub(super) fn forget_message_of(&mut self, id: PipeId) {
         self.chosen.retain(|chosen| *chosen != id);
+        self.steady.forget(id);
     }
 
     /// Whether the next part belongs to a message already begun.
@@ -66,6 +78,7 @@ impl FanOut {
         self.message += 1;
         self.chosen.clear();
         self.amid_message = false;
+        self.steady.end_message();
     }
 
     /// Chooses a pipe; again does no harm.
@@ -96,6 +109,16 @@ impl FanOut {
         self.invert();
     }
 
+    /// To be called when all are chosen: where they are those who were chosen before, and a message of this size is to be
+    /// framed for them, that is done once for all. The message has no parts but bytes for the peer.
+    #[inline]
+    pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize) {
+        let many = self.chosen.len() > FEW && size <= Steady::LARGEST;
+        if many {
+            self.steady.consider(pipes, &mut self.chosen);
+        }
+    }
+
     /// A chosen pipe that has no room.
     pub(super) fn full(&self, pipes: &mut Pipes) -> Option<PipeId> {
         self.chosen
@@ -107,6 +130,26 @@ impl FanOut {
     /// Sends a part to those chosen at the beginning of its message, and takes it.
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        if self.steady.is_feeding() {
+            return self.send_steadily(pipes, msg);
+        }
+        self.send_each(pipes, msg);
+    }
+
+    /// What is in the feed is done with; the others get theirs one by one.
+    fn send_steadily(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        if let Some(parts) = self.steady.feed(msg) {
+            // Somebody has left: each gets its own.
+            let apart = std::mem::replace(&mut self.chosen, self.steady.members());
+            for mut part in parts {
+                self.send_each(pipes, &mut part);
+            }
+            self.chosen = apart;
+        }
+        self.send_each(pipes, msg);
+    }
+
+    fn send_each(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
         if self.chosen.len() > 1 && msg.size() > FanOut::BYTES_MAX {
             self.send_shares(pipes, msg);
         } else {
@@ -164,7 +207,8 @@ impl FanOut {
     ) {
         let more = msg.more();
         let mut left = self.chosen.len();
-        let urgency = if left > FEW { Urgency::Later } else { Urgency::Auto };
+        let urgency =
+            if left > FEW || self.steady.is_feeding() { Urgency::Later } else { Urgency::Auto };
         let mut full = 0;
         self.chosen.retain(|id| {
             left -= 1;

@@ -196,6 +196,10 @@ impl XPub {
         if self.options.invert {
             self.out.invert();
         }
+        // Who must neither wait nor drop meets the mark by what it last saw of the room, pipe by pipe.
+        if !(self.options.no_drop && pipes.is_hurried()) {
+            self.out.share_frames(pipes, data.len());
+        }
         if self.options.no_drop {
             self.blocked_by = self.out.full(pipes);
             if self.blocked_by.is_some() {

@@ -6,6 +6,7 @@
 //! was received as chunks of frames that the socket takes apart when it reads. Patterns see one type,
 //! [`Pipe`], and know neither sockets nor connections.
 
+pub mod feed;
 pub mod inproc;
 pub mod left;
 mod received;
@@ -382,6 +383,15 @@ impl Pipe {
         }
     }
 
+    /// Joins a feed, whose messages it then sends: how many it has room for. None where it cannot: it does not lead to
+    /// a connection amid a burst, or has little room.
+    pub fn join(&mut self, feed: &Arc<feed::Feed>) -> Option<usize> {
+        match &mut self.end {
+            End::Wire(end) if !self.terminated => end.join(feed),
+            _ => None,
+        }
+    }
+
     /// Hands complete messages on.
     #[inline]
     pub fn flush(&mut self) {
@@ -728,6 +738,11 @@ impl Pipes {
         if self.mood.hurried.load(Ordering::Relaxed) != hurried {
             self.mood.hurried.store(hurried, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the call under way must not wait.
+    pub fn is_hurried(&self) -> bool {
+        self.mood.hurried.load(Ordering::Relaxed)
     }
 
     /// Says whether the call under way has a use for metadata.

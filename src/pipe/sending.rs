@@ -5,7 +5,9 @@
 //! can be taken apart again, for the next connection.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::feed::{Member, Portion};
 use crate::message::{Msg, frame};
 
 /// Payloads from this size go to the kernel from where they are.
@@ -19,7 +21,9 @@ pub(super) const HEAVY: usize = 8 * 1024 * 1024;
 /// What waits to be written.
 #[derive(Default)]
 pub struct SendQueue {
-    segments: VecDeque<Segment>,
+    pub(super) segments: VecDeque<Segment>,
+    /// Where more of it lies.
+    pub(super) feed: Option<Member>,
     /// The framing is settled as ZMTP 2/3 without encryption: messages become bytes at once.
     pub frames: bool,
     /// Messages not yet in the kernel.
@@ -79,6 +83,8 @@ pub enum Segment {
         /// In an encoding that cannot be taken apart again.
         opaque: bool,
     },
+    /// Whole frames that other queues have too.
+    Portion(Arc<Portion>),
     /// The body of a frame whose header came before.
     Payload(Msg),
     /// A part that the connection has to encode.
@@ -101,6 +107,7 @@ impl SendQueue {
     /// Appends a part, and takes it.
     #[inline]
     pub(super) fn push(&mut self, msg: &mut Msg) {
+        debug_assert!(self.feed.is_none(), "what lies there comes before");
         let last = !msg.more();
         let size = msg.size();
         self.messages += usize::from(last);
@@ -220,8 +227,9 @@ impl SendQueue {
         }
     }
 
-    /// Everything, for the kernel.
+    /// Everything, for the kernel; of what lies in a feed only what is at hand.
     pub fn take(&mut self) -> VecDeque<Segment> {
+        self.catch_up(false);
         std::mem::take(&mut self.segments)
     }
 
@@ -265,11 +273,16 @@ impl SendQueue {
 
     /// Whether everything is in the kernel.
     pub fn is_done(&self) -> bool {
-        self.segments.is_empty() && !self.link.writing
+        self.is_empty() && !self.link.writing
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && !self.lags()
+    }
+
+    /// Whether nothing waits but what may lie in a feed.
+    pub fn is_written(&self) -> bool {
         self.segments.is_empty()
     }
 
@@ -279,6 +292,7 @@ impl SendQueue {
         let mut messages: VecDeque<Segment> = VecDeque::new();
         let mut skipping = std::mem::take(&mut self.head_open);
         let mut gone = std::mem::take(&mut self.head_offset);
+        self.leave_feed();
         for segment in self.take() {
             match segment {
                 // What was encoded is lost, and with it the message that ends after it.
@@ -294,6 +308,9 @@ impl SendQueue {
                 Segment::Frames { bytes, .. } => {
                     skipping = unframe_segment(&bytes, gone, skipping, &mut messages);
                 }
+                Segment::Portion(portion) => {
+                    skipping = unframe_segment(&portion.bytes, gone, skipping, &mut messages);
+                }
             }
             gone = 0;
         }
@@ -304,6 +321,7 @@ impl SendQueue {
 
     /// Forgets everything that waits.
     pub fn clear(&mut self) {
+        self.feed = None;
         self.segments.clear();
         self.recount();
     }
@@ -318,6 +336,7 @@ impl SendQueue {
         let own = own.count();
         let end = self.segments.iter().filter(|_| begun).position(|segment| match segment {
             Segment::Frames { open, .. } => !open,
+            Segment::Portion(_) => true,
             Segment::Payload(msg) | Segment::Message(msg) => !msg.more(),
         });
         self.segments.truncate(end.map_or(0, |end| end + 1).max(own));
@@ -338,6 +357,7 @@ impl SendQueue {
                     (usize::from(!msg.more()), msg.size())
                 }
                 Segment::Frames { bytes, messages, .. } => (*messages as usize, bytes.len()),
+                Segment::Portion(portion) => (portion.messages as usize, portion.bytes.len()),
             };
             self.messages += messages;
             self.bytes += bytes;
@@ -382,6 +402,7 @@ mod tests {
     fn whole(queue: &SendQueue) -> Vec<&[u8]> {
         let bytes = queue.segments.iter().map(|segment| match segment {
             Segment::Frames { bytes, .. } => bytes.as_slice(),
+            Segment::Portion(portion) => portion.bytes.as_slice(),
             Segment::Payload(msg) | Segment::Message(msg) => msg.data(),
         });
         bytes.collect()

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::feed::Feed;
 use super::received::{keep_newest, meet};
 use super::sending::{HEAVY, SEGMENT};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
@@ -153,6 +154,13 @@ impl Wire {
         self.parked.load(Ordering::Relaxed)
     }
 
+    /// What the send mark is compared with.
+    fn pending(&self) -> usize {
+        let mut queue = self.send.lock();
+        queue.catch_up(true);
+        queue.pending()
+    }
+
     /// The send mark, as a number to compare with.
     #[inline]
     pub fn send_limit(&self) -> usize {
@@ -200,7 +208,7 @@ impl Wire {
         queue.unacknowledged = (queue.unacknowledged + messages) % step;
         // Headers that the connection made were never counted, so the count can run low: an empty queue
         // sets it right.
-        let empty = queue.is_empty();
+        let empty = queue.is_written();
         queue.bytes = if empty { 0 } else { queue.bytes.saturating_sub(bytes) };
         queue.link.stubborn &= queue.is_heavy();
         let half_empty = queue.messages == 0 || queue.messages <= self.send_limit() / 2;
@@ -312,6 +320,8 @@ impl End {
         self.wire.receive_mark.store(receive, Ordering::Relaxed);
         (self.credit, self.looked) = (0, None);
         let mut queue = self.wire.send.lock();
+        // Whoever appends there goes by the old marks.
+        queue.leave_feed();
         queue.unacknowledged %= self.wire.low_water_mark();
         if queue.full && queue.pending() < self.wire.send_limit() {
             queue.full = false;
@@ -419,7 +429,7 @@ impl End {
             self.looked = None;
         }
         self.wire.conflate
-            || self.wire.send.lock().pending() < self.wire.send_limit()
+            || self.wire.pending() < self.wire.send_limit()
             || self.make_room(hurried)
     }
 
@@ -444,7 +454,7 @@ impl End {
         let now = Instant::now();
         let early = self.looked.take().is_some_and(|then| now.duration_since(then) < NEWS_OF_ROOM);
         let limit = self.wire.send_limit();
-        let pending = self.wire.send.lock().pending();
+        let pending = self.wire.pending();
         if pending >= limit && !self.make_room(true) {
             return false;
         }
@@ -481,6 +491,7 @@ impl End {
         }
         let size = msg.size();
         let mut queue = self.wire.send.lock();
+        queue.leave_feed();
         if self.wire.conflate {
             queue.clear_unbegun();
         } else if queue.pending() >= self.wire.send_limit() {
@@ -518,6 +529,7 @@ impl End {
             return false;
         }
         let mut queue = wire.send.lock();
+        queue.leave_feed();
         if queue.pending() >= wire.send_limit() || !queue.push_bytes(bytes) {
             return false;
         }
@@ -533,12 +545,36 @@ impl End {
         true
     }
 
+    /// As [`super::Pipe::join`].
+    pub(super) fn join(&mut self, feed: &Arc<Feed>) -> Option<usize> {
+        let over = self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf();
+        if over || self.wire.conflate || !self.stage.is_empty() {
+            return None;
+        }
+        let limit = self.wire.send_limit();
+        let mut queue = self.wire.send.lock();
+        queue.leave_feed();
+        // Who is not guarded would have to be flushed.
+        if !queue.frames || !queue.link.open || !self.wire.guarded.load(Ordering::Relaxed) {
+            return None;
+        }
+        let room = limit.saturating_sub(queue.pending());
+        // With less it would soon have to be asked again, and all others too.
+        if room <= limit / 8 {
+            return None;
+        }
+        queue.join_feed(feed);
+        (self.credit, self.looked) = (0, None);
+        Some(room)
+    }
+
     /// A further part. If the pipe ends in between, the whole message goes with it.
     fn send_staged(&mut self, msg: &mut Msg) {
         let last = !msg.more();
         self.stage.push(msg.take());
         if last {
             let mut queue = self.wire.send.lock();
+            queue.leave_feed();
             for mut part in self.stage.drain(..) {
                 self.unflushed_bytes += part.size();
                 queue.push(&mut part);
@@ -550,7 +586,10 @@ impl End {
 
     pub(super) fn write_control(&mut self, mut msg: Msg) {
         if !self.closed && !self.wire.gone.load(Ordering::Relaxed) {
-            self.wire.send.lock().push(&mut msg);
+            let mut queue = self.wire.send.lock();
+            queue.leave_feed();
+            queue.push(&mut msg);
+            drop(queue);
             self.credit = self.credit.saturating_sub(1);
         }
     }
@@ -600,7 +639,7 @@ impl End {
 
     /// What waits either way, as the marks count it.
     pub(super) fn counts(&self) -> Counts {
-        let outgoing = self.wire.send.lock().pending() as u64;
+        let outgoing = self.wire.pending() as u64;
         let unread = self.wire.receive.lock().unread;
         Counts { outgoing, incoming: unread.saturating_sub(self.consumed) as u64 }
     }
@@ -641,6 +680,7 @@ impl End {
         if !self.closed {
             self.closed = true;
             self.stage.clear();
+            self.wire.send.lock().leave_feed();
             if !self.wire.gone.load(Ordering::Acquire) {
                 self.driver.close(linger_ms);
             }
@@ -649,6 +689,7 @@ impl End {
 
     pub(super) fn fail(&mut self) {
         self.closed = true;
+        self.wire.send.lock().leave_feed();
         self.driver.fail();
     }
 }

@@ -1,0 +1,239 @@
+//! One log for many connections: what all of them are to send is framed once, into memory that their send queues
+//! share.
+//!
+//! A publisher appends; each connection takes what it has not had yet when it writes, and the last one to take a
+//! portion frees its place in the log. Who is in a feed, and which messages go there, is the pattern's. A queue that
+//! is given anything else, or counted, or closed, takes the rest first, so that order, marks and linger see what they
+//! would see without a feed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::sending::{SEGMENT, Segment, SendQueue};
+use crate::message::{Msg, frame};
+use crate::sync::BriefLock;
+
+/// A portion is closed when it has grown to this. Writers free them whole, and count their messages as gone.
+const PORTION: usize = 16 * 1024;
+/// Less than this is copied into a queue that holds something already: a slow peer's should not become a list of crumbs.
+const CRUMB: usize = 512;
+/// So many messages go into one feed at most: they are counted in 32 bits.
+pub const MOST: usize = 1 << 20;
+
+/// The log.
+#[derive(Debug, Default)]
+pub struct Feed {
+    log: BriefLock<Log>,
+    /// Messages appended so far. These two change under the lock, and are looked at without it.
+    appended: AtomicU32,
+    /// A member has left: nothing is appended any more.
+    broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    /// What some member has not taken yet, oldest first.
+    closed: VecDeque<Closed>,
+    /// The number of the oldest.
+    first: u32,
+    /// What was appended since.
+    tail: Vec<u8>,
+    tail_messages: u32,
+    members: u32,
+}
+
+#[derive(Debug)]
+struct Closed {
+    portion: Arc<Portion>,
+    /// Members that have not taken it.
+    awaited: u32,
+}
+
+/// Frames of whole messages that lie in several send queues.
+#[derive(Debug)]
+pub struct Portion {
+    /// The frames.
+    pub bytes: Vec<u8>,
+    /// How many messages they are.
+    pub messages: u32,
+}
+
+/// A send queue's part in a feed. Dropped, it leaves, and what it had not taken is lost to its queue.
+#[derive(Debug)]
+pub(super) struct Member {
+    feed: Arc<Feed>,
+    /// The portion to take next.
+    next: u32,
+    /// Messages taken.
+    taken: u32,
+}
+
+impl Feed {
+    /// Appends a message for all members; false, with nothing appended, when one of them has left: then it is for the
+    /// caller to send it to each that is still there.
+    pub fn append<'a>(&self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
+        let mut log = self.log.lock();
+        if !self.is_intact() {
+            return false;
+        }
+        for part in parts {
+            let flags = if part.more() { frame::MORE } else { 0 };
+            frame::push(&mut log.tail, flags, part.data());
+        }
+        log.tail_messages += 1;
+        if log.tail.len() >= PORTION {
+            log.close_tail();
+        }
+        // Only the publisher writes it.
+        self.appended.store(self.appended.load(Ordering::Relaxed) + 1, Ordering::Release);
+        true
+    }
+
+    /// Whether all who joined are members still.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        !self.broken.load(Ordering::Relaxed)
+    }
+
+    /// A new member. Before anything was appended.
+    pub(super) fn join(self: &Arc<Feed>) -> Member {
+        self.log.lock().members += 1;
+        Member { feed: self.clone(), next: 0, taken: 0 }
+    }
+}
+
+impl Log {
+    fn close_tail(&mut self) {
+        if self.tail.is_empty() {
+            return;
+        }
+        // The next one is likely to become as large.
+        let fresh = Vec::with_capacity(self.tail.len());
+        let mut bytes = std::mem::replace(&mut self.tail, fresh);
+        let messages = std::mem::take(&mut self.tail_messages);
+        if bytes.capacity() / 2 > bytes.len() {
+            bytes.shrink_to_fit();
+        }
+        let portion = Arc::new(Portion { bytes, messages });
+        self.closed.push_back(Closed { portion, awaited: self.members });
+    }
+
+    /// Hands out what is closed from the portion `next` on.
+    fn take(&mut self, next: u32, mut give: impl FnMut(&Arc<Portion>)) {
+        let from = next.wrapping_sub(self.first) as usize;
+        for closed in self.closed.iter_mut().skip(from) {
+            closed.awaited = closed.awaited.saturating_sub(1);
+            give(&closed.portion);
+        }
+        while self.closed.front().is_some_and(|closed| closed.awaited == 0) {
+            self.closed.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+
+    fn end(&self) -> u32 {
+        self.first.wrapping_add(self.closed.len() as u32)
+    }
+}
+
+impl Member {
+    #[inline]
+    fn lags(&self) -> bool {
+        self.feed.appended.load(Ordering::Acquire) != self.taken
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut log = self.feed.log.lock();
+        log.take(self.next, |_| {});
+        log.members = log.members.saturating_sub(1);
+        self.feed.broken.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SendQueue {
+    /// Whether there is something in its feed that it has not taken.
+    #[inline]
+    pub(super) fn lags(&self) -> bool {
+        self.feed.as_ref().is_some_and(Member::lags)
+    }
+
+    /// Takes what its feed has for it: `all`, or only what is at hand.
+    #[inline]
+    pub fn catch_up(&mut self, all: bool) {
+        if self.lags() {
+            self.take_portions(all);
+        }
+    }
+
+    /// Takes the rest, and no more of this feed.
+    #[inline]
+    pub fn leave_feed(&mut self) {
+        if self.feed.is_some() {
+            self.take_portions(true);
+            self.feed = None;
+        }
+    }
+
+    /// Leaves its feed if nothing waits there; whatever comes later is sent to it by itself.
+    pub fn leave_idle_feed(&mut self) -> bool {
+        if let Some(member) = &self.feed {
+            let log = member.feed.log.lock();
+            if !log.tail.is_empty() || log.end() != member.next {
+                return false;
+            }
+            // From here on nothing is appended.
+            member.feed.broken.store(true, Ordering::Relaxed);
+        }
+        self.feed = None;
+        true
+    }
+
+    /// From now on it sends what is appended to this feed.
+    pub(super) fn join_feed(&mut self, feed: &Arc<Feed>) {
+        self.leave_feed();
+        self.feed = Some(feed.join());
+    }
+
+    fn take_portions(&mut self, all: bool) {
+        let Some(mut member) = self.feed.take() else { return };
+        let feed = member.feed.clone();
+        let log = if all { Some(feed.log.lock()) } else { feed.log.try_lock() };
+        // Its publisher may have lost the processor there, and who writes has others to write too.
+        let Some(mut log) = log else {
+            self.feed = Some(member);
+            return;
+        };
+        if all || log.end() == member.next || log.tail.len() >= PORTION / 4 {
+            log.close_tail();
+        }
+        log.take(member.next, |portion| {
+            member.taken = member.taken.wrapping_add(portion.messages);
+            self.push_portion(portion);
+        });
+        member.next = log.end();
+        drop(log);
+        self.feed = Some(member);
+    }
+
+    fn push_portion(&mut self, portion: &Arc<Portion>) {
+        self.messages += portion.messages as usize;
+        self.bytes += portion.bytes.len();
+        let back = match self.segments.back_mut() {
+            Some(back) if portion.bytes.len() < CRUMB => back,
+            _ => return self.segments.push_back(Segment::Portion(portion.clone())),
+        };
+        if let Segment::Frames { bytes, messages, open: false, opaque: false } = back
+            && bytes.len() < SEGMENT
+        {
+            bytes.extend_from_slice(&portion.bytes);
+            *messages += portion.messages;
+        } else {
+            let (bytes, messages) = (portion.bytes.clone(), portion.messages);
+            let copy = Segment::Frames { bytes, messages, open: false, opaque: false };
+            self.segments.push_back(copy);
+        }
+    }
+}
