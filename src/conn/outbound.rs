@@ -288,7 +288,8 @@ impl Connection {
             queue.link.quiet = 0;
             queue.link.flushed = 0;
             queue.link.last_flush = clock();
-            self.worker.send(Command::Guard(self.key()));
+            // Where others are guarded, what this sender leaves can wait for as long as theirs.
+            self.worker.send_shortly(Command::Guard(self.key()));
         }
     }
 

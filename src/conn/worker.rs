@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +28,11 @@ use crate::sync::Lock;
 const WATCH_ROUND: Duration = Duration::from_millis(1);
 /// While senders leave their messages to the I/O thread, it looks this often.
 const GUARD_ROUND: Duration = Duration::from_micros(100);
+
+/// How soon an I/O thread looks around at the latest: when something happens, in a [`WATCH_ROUND`], in a [`GUARD_ROUND`].
+const RESTING: u8 = 0;
+const WATCHING: u8 = 1;
+const GUARDING: u8 = 2;
 
 /// What other threads ask of an I/O thread. Keys of things that are gone are ignored.
 pub(super) enum Command {
@@ -74,8 +79,8 @@ pub struct Worker {
     abandoned: Arc<Abandoned>,
     keys: AtomicUsize,
     load: AtomicUsize,
-    /// The thread looks around in a millisecond at the latest.
-    awake: AtomicBool,
+    /// How soon the thread looks around at the latest.
+    pace: AtomicU8,
     thread: Lock<Option<JoinHandle<()>>>,
 }
 
@@ -107,7 +112,7 @@ impl Worker {
             abandoned: Arc::default(),
             keys: AtomicUsize::new(1),
             load: AtomicUsize::new(0),
-            awake: AtomicBool::new(false),
+            pace: AtomicU8::new(RESTING),
             thread: Lock::new(None),
         });
         let inner = worker.clone();
@@ -140,9 +145,18 @@ impl Worker {
 
     /// As [`Worker::send`], of what has a millisecond's time.
     pub(super) fn send_soon(&self, command: Command) {
+        self.send_within(WATCHING, command);
+    }
+
+    /// As [`Worker::send`], of what has the time until senders who leave their messages are looked after again.
+    pub(super) fn send_shortly(&self, command: Command) {
+        self.send_within(GUARDING, command);
+    }
+
+    fn send_within(&self, pace: u8, command: Command) {
         self.reactor.leave(command);
         // The thread says first that it will sleep for longer, and then looks for what was left.
-        if !self.awake.load(Ordering::Relaxed) {
+        if self.pace.load(Ordering::Relaxed) < pace {
             self.reactor.wake();
         }
     }
@@ -282,15 +296,22 @@ impl Thread {
         }
     }
 
-    /// Says whether the next look around comes soon anyway; where not, nothing may have been left for it.
+    /// Says how soon the next look around comes; where it is later than before, nothing may have been left for it.
     fn settle_down(&self, limit: Option<Duration>) -> Option<Duration> {
-        let rounds = !self.watched.is_empty() || !self.guarded.is_empty();
-        let awake = &self.worker.awake;
-        if rounds == awake.load(Ordering::Relaxed) {
-            return limit;
+        let pace = match (self.watched.is_empty(), self.guarded.is_empty()) {
+            (_, false) => GUARDING,
+            (false, true) => WATCHING,
+            (true, true) => RESTING,
+        };
+        let before = self.worker.pace.load(Ordering::Relaxed);
+        if pace != before {
+            self.worker.pace.store(pace, Ordering::Relaxed);
         }
-        awake.store(rounds, Ordering::Relaxed);
-        if rounds || !self.worker.reactor.has_commands() { limit } else { Some(Duration::ZERO) }
+        if pace >= before || !self.worker.reactor.has_commands() {
+            limit
+        } else {
+            Some(Duration::ZERO)
+        }
     }
 
     fn time_limit(&self) -> Option<Duration> {
