@@ -122,6 +122,7 @@ TEST (delivered_before_the_end)
     }
 }
 
+#ifndef UNDER_TSAN
 /* The sender is a process of its own, which exits as soon as its context has ended; the receiver is at its mark. */
 TEST (the_tail_of_a_process_that_exits)
 {
@@ -168,6 +169,7 @@ TEST (the_tail_of_a_process_that_exits)
         close (ends_of_pipe[1]);
     }
 }
+#endif
 
 TEST (inproc_ignores_it)
 {
@@ -198,7 +200,9 @@ TEST (disconnecting_sends_first)
 
 int main (void)
 {
+#ifndef UNDER_TSAN /* which does not follow a child: one that reports waits for ever for its parent's symbolizer */
     RUN (the_tail_of_a_process_that_exits);
+#endif
     RUN (nothing_to_send);
     RUN (no_linger);
     RUN (some_linger);
