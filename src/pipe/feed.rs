@@ -7,12 +7,13 @@
 //! would see without a feed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use super::sending::{SEGMENT, Segment, SendQueue};
+use super::{Driver, Urgency, left};
 use crate::message::{Msg, frame};
-use crate::sync::BriefLock;
+use crate::sync::{BriefLock, Lock};
 
 /// A portion is closed when it has grown to this. Writers free them whole, and count their messages as gone.
 const PORTION: usize = 16 * 1024;
@@ -22,13 +23,17 @@ const CRUMB: usize = 512;
 pub const MOST: usize = 1 << 20;
 
 /// The log.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Feed {
     log: BriefLock<Log>,
     /// Messages appended so far. These two change under the lock, and are looked at without it.
     appended: AtomicU32,
     /// A member has left: nothing is appended any more.
     broken: AtomicBool,
+    /// Who writes for the members, of the first that joined; one more than are written to by a thread that waits.
+    drivers: Lock<Vec<Weak<dyn Driver>>>,
+    /// Some thread writes it out before it waits, or no thread does.
+    left: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +65,6 @@ pub struct Portion {
 }
 
 /// A send queue's part in a feed. Dropped, it leaves, and what it had not taken is lost to its queue.
-#[derive(Debug)]
 pub(super) struct Member {
     feed: Arc<Feed>,
     /// The portion to take next.
@@ -72,7 +76,7 @@ pub(super) struct Member {
 impl Feed {
     /// Appends a message for all members; false, with nothing appended, when one of them has left: then it is for the
     /// caller to send it to each that is still there.
-    pub fn append<'a>(&self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
+    pub fn append<'a>(self: &Arc<Feed>, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
         let mut log = self.log.lock();
         if !self.is_intact() {
             return false;
@@ -87,7 +91,29 @@ impl Feed {
         }
         // Only the publisher writes it.
         self.appended.store(self.appended.load(Ordering::Relaxed) + 1, Ordering::Release);
+        drop(log);
+        if !self.left.load(Ordering::Relaxed) {
+            self.leave();
+        }
         true
+    }
+
+    /// This thread writes it out before it waits, if it has not too many members: then the guard alone does.
+    #[cold]
+    fn leave(self: &Arc<Feed>) {
+        let few = self.drivers.lock().len() <= left::MOST;
+        // Said first: when it is written out later this is taken back.
+        self.left.store(true, Ordering::Relaxed);
+        if few && !left::note_feed(self) {
+            self.left.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes for all members what is appended so far.
+    pub(super) fn write_out(&self) {
+        self.left.store(false, Ordering::Relaxed);
+        let drivers: Vec<_> = self.drivers.lock().iter().filter_map(Weak::upgrade).collect();
+        drivers.iter().for_each(|driver| driver.flush(Urgency::Now));
     }
 
     /// Whether all who joined are members still.
@@ -97,8 +123,13 @@ impl Feed {
     }
 
     /// A new member. Before anything was appended.
-    pub(super) fn join(self: &Arc<Feed>) -> Member {
+    fn join(self: &Arc<Feed>, driver: &Arc<dyn Driver>) -> Member {
         self.log.lock().members += 1;
+        let mut drivers = self.drivers.lock();
+        if drivers.len() <= left::MOST {
+            drivers.push(Arc::downgrade(driver));
+        }
+        drop(drivers);
         Member { feed: self.clone(), next: 0, taken: 0 }
     }
 }
@@ -191,10 +222,10 @@ impl SendQueue {
         true
     }
 
-    /// From now on it sends what is appended to this feed.
-    pub(super) fn join_feed(&mut self, feed: &Arc<Feed>) {
+    /// From now on it sends what is appended to this feed; `driver` writes it.
+    pub(super) fn join_feed(&mut self, feed: &Arc<Feed>, driver: &Arc<dyn Driver>) {
         self.leave_feed();
-        self.feed = Some(feed.join());
+        self.feed = Some(feed.join(driver));
     }
 
     fn take_portions(&mut self, all: bool) {

@@ -7,20 +7,36 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
+use super::feed::Feed;
 use super::{Driver, Urgency};
 use crate::sys::process_id;
 
 /// Writing to more connections takes the caller too long: the I/O thread has the others.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 
 thread_local! {
-    static LEFT: RefCell<Left> = const { RefCell::new(Left { process: 0, list: Vec::new() }) };
+    static LEFT: RefCell<Left> = const { RefCell::new(Left { process: 0, list: Vec::new(), feeds: Vec::new() }) };
 }
 
 #[derive(Default)]
 struct Left {
     process: u32,
     list: Vec<Weak<dyn Driver>>,
+    /// All members of these.
+    feeds: Vec<Weak<Feed>>,
+}
+
+impl Left {
+    /// The list of this process.
+    fn renew(&mut self) {
+        let process = process_id();
+        if self.process != process {
+            // What the parent of this process left is not ours to write.
+            self.list.clear();
+            self.feeds.clear();
+            self.process = process;
+        }
+    }
 }
 
 /// Notes a connection; false when there are too many, or the thread is at its end.
@@ -28,12 +44,7 @@ struct Left {
 pub(super) fn note(driver: &Arc<dyn Driver>) -> bool {
     let noted = LEFT.try_with(|left| {
         let mut left = left.borrow_mut();
-        let process = process_id();
-        if left.process != process {
-            // What the parent of this process left is not ours to write.
-            left.list.clear();
-            left.process = process;
-        }
+        left.renew();
         let room = left.list.len() < MOST;
         if room {
             left.list.push(Arc::downgrade(driver));
@@ -43,10 +54,28 @@ pub(super) fn note(driver: &Arc<dyn Driver>) -> bool {
     noted.unwrap_or(false)
 }
 
+/// Notes a feed; false when there are too many, or the thread is at its end.
+#[cold]
+pub(super) fn note_feed(feed: &Arc<Feed>) -> bool {
+    let noted = LEFT.try_with(|left| {
+        let mut left = left.borrow_mut();
+        left.renew();
+        let room = left.feeds.len() < MOST;
+        if room {
+            left.feeds.push(Arc::downgrade(feed));
+        }
+        room
+    });
+    noted.unwrap_or(false)
+}
+
 /// Writes out what this thread left: it is about to wait.
 #[inline]
 pub fn write_out() {
-    let any = LEFT.try_with(|left| !left.borrow().list.is_empty());
+    let any = LEFT.try_with(|left| {
+        let left = left.borrow();
+        !(left.list.is_empty() && left.feeds.is_empty())
+    });
     if any.unwrap_or(false) {
         write_out_all();
     }
@@ -60,12 +89,14 @@ fn write_out_all() {
         for driver in list.list.drain(..).filter_map(|driver| driver.upgrade()) {
             driver.flush(Urgency::Now);
         }
+        list.feeds.drain(..).filter_map(|feed| feed.upgrade()).for_each(|feed| feed.write_out());
     }
     list.list.clear();
+    list.feeds.clear();
     // The memory serves the next time.
     let _at_its_end = LEFT.try_with(|left| {
         let mut left = left.borrow_mut();
-        if left.list.is_empty() {
+        if left.list.is_empty() && left.feeds.is_empty() {
             *left = list;
         }
     });
@@ -123,6 +154,9 @@ mod tests {
 
     fn line() -> (Arc<Line>, End) {
         let wire = Wire::new(0, 0, false);
+        let mut queue = wire.send.lock();
+        (queue.frames, queue.link.open) = (true, true);
+        drop(queue);
         wire.guarded.store(true, Ordering::Relaxed);
         let line = Arc::new(Line { wire: wire.clone(), written: AtomicUsize::new(0) });
         (line.clone(), End::new(wire, line))
@@ -166,5 +200,21 @@ mod tests {
         lines.iter_mut().rev().take(5).for_each(|(_, end)| append(end));
         write_out();
         assert!(lines.iter().all(|(line, _)| written(line) == 1));
+    }
+
+    #[test]
+    fn what_lies_in_a_feed_is_written_to_all_members_but_not_to_very_many() {
+        for count in [5, MOST + 1] {
+            let mut lines: Vec<_> = (0..count).map(|_| line()).collect();
+            let feed = Arc::<Feed>::default();
+            assert!(lines.iter_mut().all(|(_, end)| end.join(&feed).is_some()));
+            for round in 1..=2 {
+                (0..3).for_each(|_| assert!(feed.append([&Msg::copy_of(b"m").expect("small")])));
+                write_out();
+                write_out();
+                let wanted = if count <= MOST { round } else { 0 };
+                assert!(lines.iter().all(|(line, _)| written(line) == wanted));
+            }
+        }
     }
 }

@@ -6,10 +6,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::message::{Metadata, Msg, frame};
+use crate::sync::expect;
 
 /// Received payloads from this size share the chunk they came in; smaller ones are copied, so that a
 /// message that is kept does not keep a chunk many times its size.
 const SHARE_CHUNK: usize = 1024;
+/// Memory comes in so many bytes.
+const LINE: usize = 64;
+
 /// A piece of the receive queue.
 #[derive(Debug)]
 pub enum Item {
@@ -42,6 +46,7 @@ impl Batch {
         let start = self.at + header.header_len;
         let stop = start + header.body_len as usize;
         let Some(body) = self.chunk.get(start..stop) else { return false };
+        expect(&self.chunk, stop + LINE);
         if body.len() >= SHARE_CHUNK {
             *msg = Msg::slice_of(&self.chunk, start..stop);
         } else if msg.assign(body).is_err() {
@@ -61,6 +66,9 @@ impl Batch {
         let start = self.at + header.header_len;
         let stop = start + header.body_len as usize;
         let body = self.chunk.get(start..stop)?;
+        // What follows is in another processor's cache, or in none. Who reads many sockets in turn finds it here when
+        // it comes back.
+        expect(&self.chunk, stop + LINE);
         (header.flags & frame::MORE == 0).then_some((body, stop))
     }
 }

@@ -563,7 +563,7 @@ impl End {
         if room <= limit / 8 {
             return None;
         }
-        queue.join_feed(feed);
+        queue.join_feed(feed, &self.driver);
         (self.credit, self.looked) = (0, None);
         Some(room)
     }

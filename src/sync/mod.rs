@@ -14,5 +14,5 @@ mod waker;
 pub use brief::{BriefGuard, BriefLock};
 pub use lock::Lock;
 pub use mailbox::Mailbox;
-pub use spsc::{Receiver, Sender, channel, copy_small};
+pub use spsc::{Receiver, Sender, channel, copy_small, expect};
 pub use waker::{Waiters, Waker};

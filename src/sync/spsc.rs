@@ -586,10 +586,21 @@ const LINE: usize = 64;
 /// Asks for the line at a position of a chunk before it is needed, to be written or only read.
 #[inline(always)]
 fn fetch<const WRITING: bool>(chunk: *mut Chunk, at: usize) {
+    fetch_line::<WRITING>(chunk.cast::<u8>().wrapping_add(HEAD + at));
+}
+
+/// Asks for the memory at a position of `bytes`, or shortly behind them, before it is read.
+#[inline(always)]
+pub fn expect(bytes: &[u8], at: usize) {
+    fetch_line::<false>(bytes.as_ptr().wrapping_add(at));
+}
+
+#[inline(always)]
+fn fetch_line<const WRITING: bool>(line: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     {
         use std::arch::asm;
-        let line = chunk.cast::<u8>().wrapping_add(HEAD + at).addr();
+        let line = line.addr();
         // SAFETY: a prefetch is a hint and reads nothing. (The one to write has an intrinsic, which becomes one to
         // read where not all processors of a target know it; those that do not ignore it.)
         unsafe {
@@ -601,7 +612,7 @@ fn fetch<const WRITING: bool>(chunk: *mut Chunk, at: usize) {
         }
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom))))]
-    let _ = (chunk, at);
+    let _ = line;
 }
 
 /// The bytes of a record.
