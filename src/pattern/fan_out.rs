@@ -178,12 +178,19 @@ impl FanOut {
     /// As [`FanOut::send`], a message of one part that is but these bytes.
     #[inline]
     pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) {
-        let urgency = if self.chosen.len() > FEW { Urgency::Later } else { Urgency::Auto };
+        let feeding = self.steady.is_feeding();
+        if feeding && !self.steady.feed_bytes(bytes) {
+            // Somebody has left: each gets its own.
+            self.chosen.extend(self.steady.members());
+        }
+        let many = self.chosen.len() > FEW || feeding;
+        let urgency = if many { Urgency::Later } else { Urgency::Auto };
         // For those who need one. Without memory for it they miss the message.
         let mut msg = None;
+        let mut full = 0;
         for id in self.chosen.drain(..) {
             let Some(pipe) = pipes.get(id) else { continue };
-            if pipe.send_bytes(bytes) {
+            if pipe.send_bytes_with(bytes, urgency) {
                 continue;
             }
             let msg = msg.get_or_insert_with(|| Msg::copy_of(bytes));
@@ -191,7 +198,12 @@ impl FanOut {
                 pipe.flush_with(urgency);
             } else {
                 pipe.rollback();
+                // Who is gone has missed nothing.
+                full += u64::from(!pipe.deaf());
             }
+        }
+        if full > 0 {
+            pipes.count_full(full);
         }
         self.amid_message = false;
     }

@@ -77,14 +77,27 @@ impl Feed {
     /// Appends a message for all members; false, with nothing appended, when one of them has left: then it is for the
     /// caller to send it to each that is still there.
     pub fn append<'a>(self: &Arc<Feed>, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
+        self.append_with(|tail| {
+            for part in parts {
+                let flags = if part.more() { frame::MORE } else { 0 };
+                frame::push(tail, flags, part.data());
+            }
+        })
+    }
+
+    /// As [`Feed::append`], a message of one part that is but these bytes.
+    #[inline]
+    pub fn append_bytes(self: &Arc<Feed>, bytes: &[u8]) -> bool {
+        self.append_with(|tail| frame::push(tail, 0, bytes))
+    }
+
+    #[inline]
+    fn append_with(self: &Arc<Feed>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut log = self.log.lock();
         if !self.is_intact() {
             return false;
         }
-        for part in parts {
-            let flags = if part.more() { frame::MORE } else { 0 };
-            frame::push(&mut log.tail, flags, part.data());
-        }
+        write(&mut log.tail);
         log.tail_messages += 1;
         if log.tail.len() >= PORTION {
             log.close_tail();

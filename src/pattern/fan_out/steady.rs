@@ -49,6 +49,11 @@ impl Fed {
     #[inline]
     fn append<'a>(&mut self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
         let done = self.feed.append(parts);
+        self.count(done)
+    }
+
+    #[inline]
+    fn count(&mut self, done: bool) -> bool {
         self.room -= usize::from(done);
         self.carried += u32::from(done);
         done
@@ -162,6 +167,14 @@ impl Steady {
         }
         fed.room = 0;
         Some(parts)
+    }
+
+    /// As [`Steady::feed`], the whole message, which is but these bytes; false where it is for each member by itself.
+    #[inline]
+    pub(super) fn feed_bytes(&mut self, bytes: &[u8]) -> bool {
+        let Some(fed) = &mut self.fed else { return false };
+        let done = fed.feed.append_bytes(bytes);
+        fed.count(done)
     }
 
     /// Who is in the feed.

@@ -281,6 +281,12 @@ fn run(world: &mut World, steps: &[Step]) -> Vec<bool> {
             Step::Send(chosen, parts, no_drop) => {
                 let begun = world.begin(*chosen, parts[0].0, *no_drop);
                 accepted.push(begun);
+                // As an XPUB does.
+                if begun && !no_drop && parts.len() == 1 && parts[0].0 <= FanOut::BYTES_MAX {
+                    world.out.send_bytes(&mut world.pipes, &vec![n as u8; parts[0].0]);
+                    parts[0].1.iter().for_each(|between| apply(world, between));
+                    continue;
+                }
                 for (m, (size, between)) in parts.iter().enumerate().filter(|_| begun) {
                     world.send(&vec![n as u8; *size], m + 1 < parts.len());
                     if let Some(between) = between {
