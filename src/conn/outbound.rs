@@ -230,6 +230,17 @@ fn sends_to_many(now: u64) -> bool {
     dense >= DENSE_THREAD
 }
 
+/// What the I/O thread found where it stands guard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Guarding {
+    /// Senders are at work.
+    Busy,
+    /// Nothing was left to it.
+    Idle,
+    /// It does so no longer.
+    Over,
+}
+
 /// What came of an attempt to write everything.
 struct Written {
     messages: usize,
@@ -293,33 +304,34 @@ impl Connection {
         }
     }
 
-    /// The I/O thread's look; false when the guard is lifted. At its first look it writes at once.
-    pub(super) fn guard(&self, first: bool) -> bool {
+    /// The I/O thread's look, which counts as `rounds` of them. At its first look (0 rounds) it writes at once.
+    pub(super) fn guard(&self, rounds: u8) -> Guarding {
         // A sender that is in the middle of it may have lost its processor for milliseconds; this thread's other
         // connections must not wait for that, and there is a next look.
-        let Some(mut queue) = self.wire.send.try_lock() else { return true };
+        let Some(mut queue) = self.wire.send.try_lock() else { return Guarding::Busy };
         let flushed = std::mem::take(&mut queue.link.flushed);
         if queue.is_empty() {
-            queue.link.quiet = if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(1) };
+            queue.link.quiet =
+                if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(rounds) };
             if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing && queue.leave_idle_feed() {
                 queue.link.dense = 0;
                 queue.shrink();
                 self.wire.guarded.store(false, Ordering::Relaxed);
-                return false;
+                return Guarding::Over;
             }
-            return true;
+            return Guarding::Idle;
         }
         queue.link.quiet = 0;
         let idle = queue.link.open && !queue.link.writing && !queue.link.blocked;
-        if idle && (first || flushed == 0) {
+        if idle && (rounds == 0 || flushed == 0) {
             self.drain(queue);
         } else if !queue.link.open {
             // Nothing can be written for now; whoever opens the link writes first.
             queue.leave_feed();
             self.wire.guarded.store(false, Ordering::Relaxed);
-            return false;
+            return Guarding::Over;
         }
-        true
+        Guarding::Busy
     }
 
     /// The kernel has room again.

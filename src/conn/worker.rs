@@ -16,6 +16,7 @@ use super::connection::Loss;
 use super::datagram::Mouth;
 use super::lingering::Census;
 use super::multicast::Member;
+use super::outbound::Guarding;
 use super::session::Session;
 use super::strangers::Strangers;
 use super::zap::Abandoned;
@@ -28,6 +29,10 @@ use crate::sync::Lock;
 const WATCH_ROUND: Duration = Duration::from_millis(1);
 /// While senders leave their messages to the I/O thread, it looks this often.
 const GUARD_ROUND: Duration = Duration::from_micros(100);
+/// With more connections than this in vain, the next look is later: by a round for each so many, up to a bound. Then
+/// fewer looks in vain are enough to end the guard, after a longer time.
+const IN_VAIN: usize = 128;
+const LATEST_ROUND: u32 = 4;
 
 /// How soon an I/O thread looks around at the latest: when something happens, in a [`WATCH_ROUND`], in a [`GUARD_ROUND`].
 const RESTING: u8 = 0;
@@ -240,6 +245,8 @@ struct Thread {
     guarded: HashSet<usize>,
     next_watch: Instant,
     next_guard: Instant,
+    /// How many rounds the next one stands for.
+    guard_rounds: u32,
     exiting: bool,
 }
 
@@ -255,6 +262,7 @@ impl Thread {
             guarded: HashSet::new(),
             next_watch: now,
             next_guard: now,
+            guard_rounds: 1,
             exiting: false,
         }
     }
@@ -430,12 +438,7 @@ impl Thread {
                     self.next_guard = Instant::now() + GUARD_ROUND;
                 }
                 self.guarded.insert(key);
-                let mut stays = false;
-                self.with_session(key, |session, context| {
-                    stays = session.connection().guard(true);
-                    session.settle(context)
-                });
-                if !stays {
+                if self.guard(key, 0) == Guarding::Over {
                     self.guarded.remove(&key);
                 }
             }
@@ -505,17 +508,30 @@ impl Thread {
         if self.guarded.is_empty() || now < self.next_guard {
             return;
         }
-        self.next_guard = now + GUARD_ROUND;
+        // Of ten looks in vain, which end it, the longest rounds are four.
+        let rounds = if self.guard_rounds == 1 { 1 } else { 3 };
         let keys: Vec<usize> = self.guarded.iter().copied().collect();
+        let mut in_vain = 0;
         for key in keys {
-            let mut stays = false;
-            self.with_session(key, |session, context| {
-                stays = session.connection().guard(false);
-                session.settle(context)
-            });
-            if !stays {
-                self.guarded.remove(&key);
+            match self.guard(key, rounds) {
+                Guarding::Busy => {}
+                Guarding::Idle => in_vain += 1,
+                Guarding::Over => {
+                    self.guarded.remove(&key);
+                }
             }
         }
+        self.guard_rounds = 1 + u32::try_from(in_vain / IN_VAIN).unwrap_or(u32::MAX - 1);
+        self.guard_rounds = self.guard_rounds.min(LATEST_ROUND);
+        self.next_guard = now + GUARD_ROUND * self.guard_rounds;
+    }
+
+    fn guard(&mut self, key: usize, rounds: u8) -> Guarding {
+        let mut found = Guarding::Over;
+        self.with_session(key, |session, context| {
+            found = session.connection().guard(rounds);
+            session.settle(context)
+        });
+        found
     }
 }
