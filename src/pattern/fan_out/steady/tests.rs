@@ -1,3 +1,5 @@
+//! What a feed does for its members, and when it ends.
+
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
