@@ -380,9 +380,16 @@ impl Decoder {
         mut budget: usize,
         out: &mut Vec<Output>,
     ) -> Result<Stop, Malformed> {
+        /// The largest size that takes one byte.
+        const SHORT: i64 = 255;
         let mut run = Run::at(self.at);
         let mut at = self.at;
+        let no_short_exceeds = self.max_size < 0 || self.max_size >= SHORT;
+        let walks = no_short_exceeds && !single && !protocol.has_v1_frames();
         let stop = loop {
+            if walks && !self.skips_name {
+                (at, self.open) = run.walk(self.bytes(), at, self.open, &mut budget);
+            }
             let bytes = self.bytes();
             let Some(header) = bytes.get(at..).and_then(|rest| protocol.parse(rest)) else {
                 break Ok(Stop::Hungry);
@@ -620,6 +627,33 @@ struct Run {
 impl Run {
     fn at(start: usize) -> Run {
         Run { start, frames: 0, messages: 0, whole: (start, 0) }
+    }
+
+    /// Passes over short frames of messages, of which most that come in numbers are: where it stopped, and whether
+    /// the last message goes on. Anything else is left to who can tell it.
+    #[inline]
+    fn walk(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        mut open: bool,
+        budget: &mut usize,
+    ) -> (usize, bool) {
+        while let Some(&[flags, size]) = bytes.get(at..).and_then(<[u8]>::first_chunk::<2>) {
+            let end = at + 2 + usize::from(size);
+            if flags & !MORE != 0 || end > bytes.len() || *budget == 0 && !open {
+                break;
+            }
+            at = end;
+            open = flags & MORE != 0;
+            self.frames += 1;
+            if !open {
+                self.messages += 1;
+                self.whole = (end, self.frames);
+                *budget = budget.saturating_sub(1);
+            }
+        }
+        (at, open)
     }
 }
 
