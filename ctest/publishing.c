@@ -314,6 +314,104 @@ TEST (a_publisher_may_connect)
     close_three (sub, one, other);
 }
 
+enum { FIRST = 1500, ALL = 3000, PEERS = 14 };
+
+/* The n-th message of many: of several sizes, some of two parts. */
+static size_t size_of (int n)
+{
+    return n % 101 == 0 ? 10000 : n % 11 == 0 ? 300 : sizeof n;
+}
+
+static void send_numbered (void *socket, int from, int to)
+{
+    static char body[10000];
+    int n;
+    for (n = from; n < to; n++) {
+        if (n % 7 == 0)
+            GOOD (zmq_send (socket, "first part", 10, ZMQ_SNDMORE));
+        memcpy (body, &n, sizeof n);
+        GOOD (zmq_send (socket, body, size_of (n), 0));
+    }
+}
+
+/* Whether the socket receives exactly these, in order. */
+static int hears_numbered (void *socket, int from, int to)
+{
+    static char body[10001];
+    int n;
+    for (n = from; n < to; n++) {
+        if (n % 7 == 0 && (zmq_recv (socket, body, sizeof body, 0) != 10 || memcmp (body, "first part", 10) != 0))
+            return 0;
+        if (zmq_recv (socket, body, sizeof body, 0) != (int) size_of (n) || memcmp (body, &n, sizeof n) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* Over connections and within the context; some go and some come; the publisher ends before anybody has read. */
+TEST (many_subscribers)
+{
+    void *xpub = open_socket (context, ZMQ_XPUB), *subs[PEERS];
+    char endpoint[256];
+    int i;
+    set_int (xpub, ZMQ_SNDHWM, 0);
+    set_int (xpub, ZMQ_LINGER, -1);
+    set_int (xpub, ZMQ_XPUB_VERBOSE, 1);
+    GOOD (zmq_bind (xpub, "tcp://127.0.0.1:*"));
+    strcpy (endpoint, last_endpoint (xpub));
+    GOOD (zmq_bind (xpub, "inproc://many"));
+    for (i = 0; i < PEERS; i++) {
+        if (i == PEERS - 2) {
+            send_numbered (xpub, 0, FIRST);
+            GOOD (zmq_close (subs[0]));
+        }
+        subs[i] = open_socket (context, ZMQ_SUB);
+        set_int (subs[i], ZMQ_RCVHWM, 0);
+        subscribe (subs[i], "");
+        GOOD (zmq_connect (subs[i], i % 6 == 1 ? "inproc://many" : endpoint));
+        HEARS (xpub, 1, "");
+    }
+    send_numbered (xpub, FIRST, ALL);
+    GOOD (zmq_close (xpub));
+    for (i = 1; i < PEERS; i++) {
+        CHECK (hears_numbered (subs[i], i < PEERS - 2 ? 0 : FIRST, ALL));
+        GOOD (zmq_close (subs[i]));
+    }
+}
+
+/* Two topics by turns, then one; everybody gets what they asked for. */
+TEST (many_subscribers_of_few_topics)
+{
+    void *xpub = bound (context, ZMQ_XPUB, "tcp://127.0.0.1:*"), *subs[PEERS];
+    int i, n;
+    set_int (xpub, ZMQ_XPUB_VERBOSE, 1);
+    for (i = 0; i < PEERS; i++) {
+        subs[i] = connected (context, ZMQ_SUB, last_endpoint (xpub));
+        set_int (subs[i], ZMQ_RCVHWM, 0);
+        subscribe (subs[i], i % 2 ? "odd" : "even");
+        CHECK (poll_one (xpub, ZMQ_POLLIN, PATIENCE_MS) > 0);
+        expect_part (__FILE__, __LINE__, xpub, i % 2 ? "\1odd" : "\1even", i % 2 ? 4 : 5);
+    }
+    for (n = 0; n < 600; n++) {
+        GOOD (send_text (xpub, n >= 400 || n / 10 % 2 ? "odd" : "even", n % 3 ? 0 : ZMQ_SNDMORE));
+        if (n % 3 == 0)
+            GOOD (send_text (xpub, "more", 0));
+    }
+    for (i = 0; i < PEERS; i++) {
+        for (n = 0; n < 600; n++) {
+            int odd = n >= 400 || n / 10 % 2;
+            if (odd != i % 2)
+                continue;
+            expect_part (__FILE__, __LINE__, subs[i], odd ? "odd" : "even", odd ? 3 : 4);
+            if (n % 3 == 0)
+                EXPECT (subs[i], "more");
+        }
+        nothing (subs[i]);
+        GOOD (zmq_close (subs[i]));
+    }
+    GOOD (zmq_close (xpub));
+}
+
 int main (void)
 {
     context = zmq_ctx_new ();
@@ -331,6 +429,8 @@ int main (void)
     RUN (long_topics);
     RUN (subscriptions_survive_a_reconnection);
     RUN (a_publisher_may_connect);
+    RUN (many_subscribers);
+    RUN (many_subscribers_of_few_topics);
     GOOD (zmq_ctx_term (context));
     return finished ();
 }
