@@ -479,6 +479,10 @@ impl Driver for Connection {
         self.flush_out(urgency);
     }
 
+    fn guard(&self) {
+        self.stand_guard_if_open();
+    }
+
     fn pull(&self) -> Pulled {
         if !self.gate.lock().taken {
             return Pulled::Over;

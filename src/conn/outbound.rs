@@ -293,6 +293,14 @@ impl Connection {
         }
     }
 
+    /// As [`Connection::stand_guard`], of a connection that can be written.
+    pub(super) fn stand_guard_if_open(&self) {
+        let mut queue = self.wire.send.lock();
+        if queue.link.open {
+            self.stand_guard(&mut queue);
+        }
+    }
+
     /// From now on senders may leave what they append: the I/O thread looks after it.
     fn stand_guard(&self, queue: &mut SendQueue) {
         if !self.wire.guarded.swap(true, Ordering::Relaxed) {

@@ -19,8 +19,8 @@ use crate::sync::{BriefLock, Lock};
 const PORTION: usize = 16 * 1024;
 /// Less than this is copied into a queue that holds something already: a slow peer's should not become a list of crumbs.
 const CRUMB: usize = 512;
-/// So many messages go into one feed at most: they are counted in 32 bits.
-pub const MOST: usize = 1 << 20;
+/// So many messages go into one feed at most, whatever the room: then who could not take part may be able to.
+pub const MOST: usize = 1 << 16;
 
 /// The log.
 #[derive(Default)]

@@ -130,6 +130,9 @@ pub enum Pulled {
 pub trait Driver: Send + Sync {
     /// Something was appended to the send queue.
     fn flush(&self, urgency: Urgency);
+    /// Senders are about to append in close succession and to leave it: sees to it that it is written, where that can be
+    /// ([`wire::Wire::guarded`] says so from then on).
+    fn guard(&self) {}
     /// Where reading was taken over: reads what the kernel has, without waiting.
     fn pull(&self) -> Pulled;
     /// The receive queue has room again (it was paused at its mark); true when it got messages.

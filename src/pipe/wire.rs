@@ -551,10 +551,13 @@ impl End {
         if over || self.wire.conflate || !self.stage.is_empty() {
             return None;
         }
+        // Who is not guarded would have to be flushed.
+        if !self.wire.guarded.load(Ordering::Relaxed) {
+            self.driver.guard();
+        }
         let limit = self.wire.send_limit();
         let mut queue = self.wire.send.lock();
         queue.leave_feed();
-        // Who is not guarded would have to be flushed.
         if !queue.frames || !queue.link.open || !self.wire.guarded.load(Ordering::Relaxed) {
             return None;
         }
