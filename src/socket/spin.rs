@@ -55,6 +55,13 @@ pub(super) enum Turn {
     Spin(Spinning),
 }
 
+impl Turn {
+    /// Whether this wait does not look again before it sleeps.
+    pub(super) fn sleeps(&self) -> bool {
+        matches!(self, Turn::Sleep)
+    }
+}
+
 /// A permission to spin until a moment.
 #[derive(Debug)]
 pub(super) struct Spinning {

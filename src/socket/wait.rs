@@ -295,12 +295,15 @@ impl Socket {
         wait.join(&mut core, reading);
         let mut known = core.pipes.len();
         let mut turn = core.spin.begin();
+        // What the caller had in its hands it has just read, and if more is there the sleep ends at once.
+        let mut looks = reading && !turn.sleeps();
         loop {
             core.check()?;
             core.process();
-            if reading {
+            if looks {
                 wait.read(&mut core);
             }
+            looks = reading;
             if let Attempt::Done(value) = attempt(&mut core)? {
                 core.spin.end(&turn);
                 core.sweep();
