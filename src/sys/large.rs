@@ -68,9 +68,12 @@ fn in_large_pages(block: *mut u8, size: usize) -> *mut u8 {
     #[cfg(target_os = "linux")]
     if size > LARGEST && !block.is_null() {
         const PAGE: usize = 4096;
-        let begin = block.addr().next_multiple_of(PAGE);
-        let end = (block.addr() + size) & !(PAGE - 1);
-        // SAFETY: the pages lie wholly in a block of the caller's, and advice changes nothing of what is in them.
+        // Whole pages, the first one with malloc's note before the block: of memory that is mapped in two ways none could
+        // be moved, and a block that grows would be copied.
+        let begin = block.addr() & !(PAGE - 1);
+        let end = (block.addr() + size).next_multiple_of(PAGE);
+        // SAFETY: the pages are mapped, as each holds something of the block, and advice changes nothing of what is in
+        // them.
         unsafe { libc::madvise(block.with_addr(begin).cast(), end - begin, libc::MADV_HUGEPAGE) };
     }
     block
