@@ -307,9 +307,9 @@ impl Thread {
     /// Says how soon the next look around comes; where it is later than before, nothing may have been left for it.
     fn settle_down(&self, limit: Option<Duration>) -> Option<Duration> {
         let pace = match (self.watched.is_empty(), self.guarded.is_empty()) {
-            (_, false) => GUARDING,
-            (false, true) => WATCHING,
+            (_, false) if self.guard_rounds == 1 => GUARDING,
             (true, true) => RESTING,
+            _ => WATCHING,
         };
         let before = self.worker.pace.load(Ordering::Relaxed);
         if pace != before {
