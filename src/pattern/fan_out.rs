@@ -6,6 +6,7 @@
 mod steady;
 
 use self::steady::Steady;
+use crate::base::Error;
 use crate::message::Msg;
 use crate::pipe::{self, Pipe, PipeId, Pipes, Urgency};
 
@@ -114,7 +115,7 @@ impl FanOut {
     #[inline]
     pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize) {
         let many = self.chosen.len() > FEW && size <= Steady::LARGEST;
-        if many {
+        if many && pipes.any_wire() {
             self.steady.consider(pipes, &mut self.chosen);
         }
     }
@@ -190,14 +191,7 @@ impl FanOut {
         let mut full = 0;
         for id in self.chosen.drain(..) {
             let Some(pipe) = pipes.get(id) else { continue };
-            if pipe.send_bytes_with(bytes, urgency) {
-                continue;
-            }
-            let msg = msg.get_or_insert_with(|| Msg::copy_of(bytes));
-            if msg.as_mut().is_ok_and(|msg| pipe.send_copy(msg)) {
-                pipe.flush_with(urgency);
-            } else {
-                pipe.rollback();
+            if !pipe.send_bytes(bytes) && !send_otherwise(pipe, bytes, &mut msg, urgency) {
                 // Who is gone has missed nothing.
                 full += u64::from(!pipe.deaf());
             }
@@ -244,6 +238,27 @@ impl FanOut {
             self.chosen.clear();
         }
     }
+}
+
+/// Sends bytes where the short way within a context does not serve; false where there is no room, or nobody.
+#[inline(never)]
+fn send_otherwise(
+    pipe: &mut Pipe,
+    bytes: &[u8],
+    msg: &mut Option<Result<Msg, Error>>,
+    urgency: Urgency,
+) -> bool {
+    if pipe.send_bytes_with(bytes, urgency) {
+        return true;
+    }
+    let msg = msg.get_or_insert_with(|| Msg::copy_of(bytes));
+    let sent = msg.as_mut().is_ok_and(|msg| pipe.send_copy(msg));
+    if sent {
+        pipe.flush_with(urgency);
+    } else {
+        pipe.rollback();
+    }
+    sent
 }
 
 fn has_room(pipe: &mut Pipe) -> bool {
