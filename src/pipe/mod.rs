@@ -130,8 +130,7 @@ pub enum Pulled {
 pub trait Driver: Send + Sync {
     /// Something was appended to the send queue.
     fn flush(&self, urgency: Urgency);
-    /// Senders are about to append in close succession and to leave it: sees to it that it is written, where that can be
-    /// ([`wire::Wire::guarded`] says so from then on).
+    /// Looks after what senders are about to append ([`wire::Wire::guarded`]), where that can be.
     fn guard(&self) {}
     /// Where reading was taken over: reads what the kernel has, without waiting.
     fn pull(&self) -> Pulled;
@@ -386,8 +385,7 @@ impl Pipe {
         }
     }
 
-    /// Joins a feed, whose messages it then sends: how many it has room for. None where it cannot: it does not lead to
-    /// a connection amid a burst, or has little room.
+    /// Joins a feed, whose messages it then sends: how many it has room for; None where it cannot, or has little room.
     pub fn join(&mut self, feed: &Arc<feed::Feed>) -> Option<usize> {
         match &mut self.end {
             End::Wire(end) if !self.terminated => end.join(feed),
