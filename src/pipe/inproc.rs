@@ -620,6 +620,42 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_can_be_taken_back_when_its_writer_is_gone() {
+        use crate::pipe::{NewPipe, Pipe, PipeId, PipeKey};
+        for taken_in in [false, true] {
+            let (mut near, mut far) = pair(false);
+            let mailbox: Arc<Mailbox<Notice>> = Arc::default();
+            far.set_entrance(mailbox.clone(), Remains::Words);
+            let pipe = Pipe::inproc(far);
+            let new = NewPipe { pipe, identity: None, endpoint: 0, initiator: false };
+            mailbox.post(Notice::Attach(Box::new(new)));
+            assert!(near.send(&mut numbered(1)));
+            near.flush();
+            let trace = near.trace();
+            let mut notices = Vec::new();
+            if taken_in {
+                mailbox.take(&mut notices);
+            }
+            if let Some(Notice::Attach(new)) = notices.first_mut() {
+                let key = PipeKey { id: PipeId(0), generation: 0 };
+                new.pipe.bind_target(Target { mailbox: mailbox.clone(), key });
+            }
+            drop(near);
+            assert!(mailbox.pending(), "what it said is still there, and that it went");
+            if taken_in {
+                mailbox.take(&mut Vec::new());
+            }
+            assert!(!trace.is_lost());
+            trace.retract();
+            // Who has taken the pipe in is told to look again.
+            assert_eq!(mailbox.pending(), taken_in);
+            if let Some(Notice::Attach(new)) = notices.first() {
+                assert!(new.pipe.retracted());
+            }
+        }
+    }
+
+    #[test]
     fn the_mark_is_the_sum_of_both_sides() {
         for (send, receive, expected) in [(3, 4, 7), (1, 1, 2)] {
             let (mut a, mut b) = pair(false);
