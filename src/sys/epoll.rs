@@ -88,8 +88,9 @@ pub fn epoll_wait(
     events: &mut EpollEvents,
     limit: Option<Duration>,
 ) -> Result<(), Error> {
-    /// Linux before 5.11 knows no time limit finer than a millisecond.
-    static COARSE: AtomicBool = AtomicBool::new(false);
+    /// Linux before 5.11 knows no time limit finer than a millisecond; and where words are short, what it would read as
+    /// one is not the C library's.
+    static COARSE: AtomicBool = AtomicBool::new(cfg!(not(target_pointer_width = "64")));
     let list = &mut events.0;
     list.clear();
     let (fd, room, most) = (epoll.as_raw_fd(), list.as_mut_ptr(), EpollEvents::MOST as i32);
