@@ -7,7 +7,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Blocks from this size are worth keeping.
 const SMALLEST: usize = 128 * 1024;
@@ -62,11 +62,17 @@ fn of_size(size: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(size, ALIGN) }
 }
 
+/// The largest block that was given back to the system so far, in bytes.
+static RETURNED: AtomicUsize = AtomicUsize::new(0);
+
 /// Asks the kernel to lay down a block beyond the largest class in large pages: those blocks go back to it when they are
 /// freed, and bringing them in again page by page takes longer than copying the message. The kernel may decline.
+///
+/// Only where a block as large was given back before: large pages that nobody has used for long are slow to come on a
+/// virtual machine whose host took them away, so that a single message would be hurt where a stream of them gains.
 fn in_large_pages(block: *mut u8, size: usize) -> *mut u8 {
     #[cfg(target_os = "linux")]
-    if size > LARGEST && !block.is_null() {
+    if size > LARGEST && !block.is_null() && size <= RETURNED.load(Ordering::Relaxed) {
         const PAGE: usize = 4096;
         // Whole pages, the first one with malloc's note before the block: of memory that is mapped in two ways none could
         // be moved, and a block that grows would be copied.
@@ -155,8 +161,13 @@ unsafe impl GlobalAlloc for LargeBlocks {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match class(&layout) {
-            // SAFETY: the caller's promise is passed on.
-            None => unsafe { System.dealloc(block, layout) },
+            None => {
+                if layout.size() > LARGEST {
+                    RETURNED.fetch_max(layout.size(), Ordering::Relaxed);
+                }
+                // SAFETY: the caller's promise is passed on.
+                unsafe { System.dealloc(block, layout) }
+            }
             Some((index, size)) => {
                 if !self.keep(index, size, block) {
                     // SAFETY: `alloc` got it from the system with this layout.
