@@ -3,16 +3,16 @@
 //! Nobody sleeps on it. Who finds it taken looks again, gives way, and after a while pauses for real, so
 //! that a holder of lower priority gets to run.
 
-use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::prim::{AtomicBool, Cell, Ordering, spin_loop};
+
 /// A mutual exclusion lock that is held briefly.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BriefLock<T> {
     taken: AtomicBool,
-    value: UnsafeCell<T>,
+    value: Cell<T>,
 }
 
 // SAFETY: the value is reached only by the one holder of the lock.
@@ -24,8 +24,15 @@ pub struct BriefGuard<'a, T>(&'a BriefLock<T>);
 
 impl<T> BriefLock<T> {
     /// A lock around `value`.
+    #[cfg(not(loom))]
     pub const fn new(value: T) -> BriefLock<T> {
-        BriefLock { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        BriefLock { taken: AtomicBool::new(false), value: Cell::new(value) }
+    }
+
+    /// A lock around `value`.
+    #[cfg(loom)]
+    pub fn new(value: T) -> BriefLock<T> {
+        BriefLock { taken: AtomicBool::new(false), value: Cell::new(value) }
     }
 
     /// Waits for the lock.
@@ -50,23 +57,38 @@ impl<T> BriefLock<T> {
 
     #[cold]
     fn wait(&self) {
+        let mut patience = Patience::default();
+        while self.taken.load(Ordering::Relaxed) || !self.try_take() {
+            patience.pause();
+        }
+    }
+}
+
+/// How to wait for what takes nanoseconds unless its holder does not get to run.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    turn: u32,
+}
+
+impl Patience {
+    pub(super) fn pause(&mut self) {
         const LOOKS: u32 = 32;
         const YIELDS: u32 = 64;
         const PAUSE: Duration = Duration::from_micros(50);
-        let mut turn = 0;
-        loop {
-            if !self.taken.load(Ordering::Relaxed) && self.try_take() {
-                return;
-            }
-            turn += 1;
-            if turn < LOOKS {
-                std::hint::spin_loop();
-            } else if turn < YIELDS {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(PAUSE);
-            }
+        self.turn = self.turn.saturating_add(1);
+        if cfg!(loom) || self.turn < LOOKS {
+            spin_loop();
+        } else if self.turn < YIELDS {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(PAUSE);
         }
+    }
+}
+
+impl<T: Default> Default for BriefLock<T> {
+    fn default() -> BriefLock<T> {
+        BriefLock::new(T::default())
     }
 }
 
@@ -76,7 +98,7 @@ impl<T> Deref for BriefGuard<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: this guard holds the lock.
-        unsafe { &*self.0.value.get() }
+        self.0.value.with(|value| unsafe { &*value })
     }
 }
 
@@ -84,7 +106,7 @@ impl<T> DerefMut for BriefGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: this guard holds the lock.
-        unsafe { &mut *self.0.value.get() }
+        self.0.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 
@@ -95,7 +117,7 @@ impl<T> Drop for BriefGuard<'_, T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

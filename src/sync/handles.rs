@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::base::Error;
-use crate::sync::{BriefGuard, BriefLock, Lock};
+use crate::sync::{BiasedGuard, BiasedLock, Lock};
 use crate::sys::{PerProcess, process_id};
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -33,7 +33,7 @@ struct Slot<T> {
     owner: AtomicU32,
     /// The generation of the value that is here, 0 for none; changed under the lock only.
     live: AtomicU32,
-    state: BriefLock<State<T>>,
+    state: BiasedLock<State<T>>,
 }
 
 struct State<T> {
@@ -61,7 +61,7 @@ pub enum Stale {
 }
 
 /// A value under its lock.
-pub struct Guard<'a, T>(BriefGuard<'a, State<T>>);
+pub struct Guard<'a, T>(BiasedGuard<'a, State<T>>);
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -192,7 +192,7 @@ impl<T: 'static> Table<T> {
             .map(|_| Slot {
                 owner: AtomicU32::new(0),
                 live: AtomicU32::new(0),
-                state: BriefLock::new(State { generation: 1, value: None }),
+                state: BiasedLock::new(State { generation: 1, value: None }),
             })
             .collect();
         let boxed: Box<[Slot<T>; BLOCK]> = fresh.into_boxed_slice().try_into().ok()?;

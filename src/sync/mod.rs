@@ -1,8 +1,9 @@
-//! What threads share: the single-producer queue, mailboxes, wakers, and the table behind C handles.
+//! What threads share: the single-producer queue, locks, mailboxes, wakers, and the table behind C handles.
 //!
 //! Everything here is independent of messages and sockets. The queue and the sleeping flag are model
 //! checked (`RUSTFLAGS="--cfg loom" cargo test --lib loom`).
 
+mod biased;
 mod brief;
 pub mod handles;
 mod lock;
@@ -11,6 +12,7 @@ mod prim;
 mod spsc;
 mod waker;
 
+pub use biased::{BiasedGuard, BiasedLock};
 pub use brief::{BriefGuard, BriefLock};
 pub use lock::Lock;
 pub use mailbox::Mailbox;

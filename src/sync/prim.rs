@@ -14,6 +14,11 @@ pub(super) use loom::sync::Arc;
 #[cfg(not(loom))]
 pub(super) use std::sync::Arc;
 
+#[cfg(loom)]
+pub(super) use loom::thread::yield_now as spin_loop;
+#[cfg(not(loom))]
+pub(super) use std::hint::spin_loop;
+
 /// A cell whose accesses loom can watch.
 #[derive(Debug)]
 pub(super) struct Cell<T>(
@@ -22,11 +27,14 @@ pub(super) struct Cell<T>(
 );
 
 impl<T> Cell<T> {
+    #[cfg(loom)]
     pub(super) fn new(value: T) -> Cell<T> {
-        #[cfg(loom)]
-        return Cell(loom::cell::UnsafeCell::new(value));
-        #[cfg(not(loom))]
-        return Cell(std::cell::UnsafeCell::new(value));
+        Cell(loom::cell::UnsafeCell::new(value))
+    }
+
+    #[cfg(not(loom))]
+    pub(super) const fn new(value: T) -> Cell<T> {
+        Cell(std::cell::UnsafeCell::new(value))
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
+mod barrier;
 mod descriptor;
 mod epoll;
 mod eventfd;
@@ -21,6 +22,7 @@ mod receive;
 pub mod thread;
 mod tipc;
 
+pub use barrier::{barrier_everywhere, has_barrier_everywhere, this_thread};
 pub use descriptor::adopt;
 pub use epoll::{EpollEvents, EpollSet, epoll_add_edge, epoll_wait};
 pub use eventfd::EventFd;
