@@ -479,6 +479,12 @@ impl Driver for Connection {
         self.flush_out(urgency);
     }
 
+    fn write_left(&self) {
+        // What is appended from here on has to be left anew; what was before is written below.
+        self.wire.left.store(0, Ordering::Relaxed);
+        self.flush_out(Urgency::Now);
+    }
+
     fn guard(&self) {
         self.stand_guard_if_open();
     }

@@ -21,7 +21,7 @@ use crate::base::Error;
 use crate::message::{Msg, frame};
 use crate::pipe::Urgency;
 use crate::pipe::wire::{Segment, SendQueue};
-use crate::sync::{BriefGuard, Lock};
+use crate::sync::{BiasedGuard, Lock};
 use crate::sys::{PollFd, poll};
 use crate::transport::Stream;
 use crate::zmtp::mechanism::Sealer;
@@ -250,10 +250,6 @@ struct Written {
 
 impl Connection {
     pub(super) fn flush_out(&self, urgency: Urgency) {
-        if urgency == Urgency::Now {
-            // What is appended from here on has to be left anew; what was before is written below.
-            self.wire.left.store(false, Ordering::Relaxed);
-        }
         let mut queue = self.wire.send.lock();
         if urgency == Urgency::Now {
             queue.catch_up(true);
@@ -271,7 +267,7 @@ impl Connection {
                     || now.saturating_sub(queue.link.last_flush) >= STALE_NS;
                 if due {
                     queue.link.last_flush = now;
-                    queue.link.flushed = queue.link.flushed.wrapping_add(1);
+                    self.wire.flushed.store(true, Ordering::Relaxed);
                     self.drain(queue);
                 }
             }
@@ -304,8 +300,8 @@ impl Connection {
     /// From now on senders may leave what they append: the I/O thread looks after it.
     fn stand_guard(&self, queue: &mut SendQueue) {
         if !self.wire.guarded.swap(true, Ordering::Relaxed) {
-            queue.link.quiet = 0;
-            queue.link.flushed = 0;
+            self.wire.quiet.store(0, Ordering::Relaxed);
+            self.wire.flushed.store(false, Ordering::Relaxed);
             queue.link.last_flush = clock();
             // Where others are guarded, what this sender leaves can wait for as long as theirs.
             self.worker.send_shortly(Command::Guard(self.key()));
@@ -314,14 +310,19 @@ impl Connection {
 
     /// The I/O thread's look, which counts as `rounds` of them. At its first look (0 rounds) it writes at once.
     pub(super) fn guard(&self, rounds: u8) -> Guarding {
+        if self.wire.flushed.load(Ordering::Relaxed) && rounds > 0 {
+            // The sender's lock is left to it.
+            self.wire.flushed.store(false, Ordering::Relaxed);
+            self.wire.quiet.store(0, Ordering::Relaxed);
+            return Guarding::Busy;
+        }
         // A sender that is in the middle of it may have lost its processor for milliseconds; this thread's other
         // connections must not wait for that, and there is a next look.
         let Some(mut queue) = self.wire.send.try_lock() else { return Guarding::Busy };
-        let flushed = std::mem::take(&mut queue.link.flushed);
         if queue.is_empty() {
-            queue.link.quiet =
-                if flushed > 0 { 0 } else { queue.link.quiet.saturating_add(rounds) };
-            if queue.link.quiet >= QUIET_ROUNDS && !queue.link.writing && queue.leave_idle_feed() {
+            let quiet = self.wire.quiet.load(Ordering::Relaxed).saturating_add(rounds);
+            self.wire.quiet.store(quiet, Ordering::Relaxed);
+            if quiet >= QUIET_ROUNDS && !queue.link.writing && queue.leave_idle_feed() {
                 queue.link.dense = 0;
                 queue.shrink();
                 self.wire.guarded.store(false, Ordering::Relaxed);
@@ -329,9 +330,8 @@ impl Connection {
             }
             return Guarding::Idle;
         }
-        queue.link.quiet = 0;
-        let idle = queue.link.open && !queue.link.writing && !queue.link.blocked;
-        if idle && (rounds == 0 || flushed == 0) {
+        self.wire.quiet.store(0, Ordering::Relaxed);
+        if queue.link.open && !queue.link.writing && !queue.link.blocked {
             self.drain(queue);
         } else if !queue.link.open {
             // Nothing can be written for now; whoever opens the link writes first.
@@ -398,7 +398,7 @@ impl Connection {
     }
 
     /// Writes until nothing is left or the kernel is full. The link must be open, idle and not blocked.
-    fn drain<'a>(&'a self, mut queue: BriefGuard<'a, SendQueue>) {
+    fn drain<'a>(&'a self, mut queue: BiasedGuard<'a, SendQueue>) {
         let outlet = self.outlet.lock().clone();
         let Some((stream, encoding)) = outlet else { return };
         queue.link.writing = true;

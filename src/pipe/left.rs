@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
+use super::Driver;
 use super::feed::Feed;
-use super::{Driver, Urgency};
 use crate::sys::process_id;
 
 /// Writing to more connections takes the caller too long: the I/O thread has the others.
@@ -87,7 +87,7 @@ fn write_out_all() {
     };
     if list.process == process_id() {
         for driver in list.list.drain(..).filter_map(|driver| driver.upgrade()) {
-            driver.flush(Urgency::Now);
+            driver.write_left();
         }
         list.feeds.drain(..).filter_map(|feed| feed.upgrade()).for_each(|feed| feed.write_out());
     }
@@ -104,8 +104,8 @@ fn write_out_all() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pulled;
     use super::super::wire::{End, Wire};
+    use super::super::{Pulled, Urgency};
     use super::*;
     use crate::message::Msg;
     use std::os::fd::AsRawFd;
@@ -120,9 +120,13 @@ mod tests {
     impl Driver for Line {
         fn flush(&self, urgency: Urgency) {
             if urgency == Urgency::Now {
-                self.wire.left.store(false, Ordering::Relaxed);
                 self.written.fetch_add(1, Ordering::Relaxed);
             }
+        }
+
+        fn write_left(&self) {
+            self.wire.left.store(0, Ordering::Relaxed);
+            self.flush(Urgency::Now);
         }
 
         fn pull(&self) -> Pulled {

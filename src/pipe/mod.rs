@@ -134,6 +134,10 @@ pub enum Pulled {
 pub trait Driver: Send + Sync {
     /// Something was appended to the send queue.
     fn flush(&self, urgency: Urgency);
+    /// Writes what a thread had in its list of what it left for later, and has there no more.
+    fn write_left(&self) {
+        self.flush(Urgency::Now);
+    }
     /// Looks after what senders are about to append ([`wire::Wire::guarded`]), where that can be.
     fn guard(&self) {}
     /// Where reading was taken over: reads what the kernel has, without waiting.

@@ -61,10 +61,6 @@ pub struct Link {
     pub last_flush: u64,
     /// Sends in close succession.
     pub dense: u8,
-    /// Flushes by senders since the guard last looked.
-    pub flushed: u32,
-    /// Nothing was appended since the guard last looked, this many times.
-    pub quiet: u8,
     /// Waiting for the kernel to take some of it was in vain.
     pub stubborn: bool,
 }

@@ -6,7 +6,7 @@
 //! `message::frame`; commands, handshakes and encryption are the connection's.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ use super::received::{keep_newest, meet};
 use super::sending::{HEAVY, SEGMENT};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
 use crate::message::{Metadata, Msg};
-use crate::sync::{BriefLock, Lock};
+use crate::sync::{BiasedLock, Lock};
+use crate::sys::this_thread;
 
 pub use super::received::{Batch, Item};
 pub use super::sending::{Link, Segment, SendQueue};
@@ -28,7 +29,7 @@ const GUARDED_STRIDE: u32 = 32;
 /// What the socket's end and the connection share.
 pub struct Wire {
     /// Towards the peer.
-    pub send: BriefLock<SendQueue>,
+    pub send: BiasedLock<SendQueue>,
     /// From the peer.
     pub receive: Lock<ReceiveQueue>,
     target: OnceLock<Target>,
@@ -37,8 +38,12 @@ pub struct Wire {
     conflate: bool,
     /// The I/O thread sees to it that nothing stays behind: senders may leave what they appended.
     pub guarded: AtomicBool,
-    /// Some thread has what was appended in its list, see [`super::left`].
-    pub left: AtomicBool,
+    /// A sender wrote it out by itself since the guard last looked.
+    pub flushed: AtomicBool,
+    /// So many times the guard found that nothing was appended since it last looked.
+    pub quiet: AtomicU8,
+    /// The thread that has it in its list, see [`super::left`]; 0 for none.
+    pub left: AtomicUsize,
     /// The socket's thread just waited for what it read: its answer should not wait.
     pub eager: AtomicBool,
     gone: AtomicBool,
@@ -66,14 +71,16 @@ impl Wire {
     /// A pipe with the marks of its socket. Where only the newest message counts, `conflate`.
     pub fn new(send_mark: i32, receive_mark: i32, conflate: bool) -> Arc<Wire> {
         Arc::new(Wire {
-            send: BriefLock::default(),
+            send: BiasedLock::default(),
             receive: Lock::default(),
             target: OnceLock::new(),
             send_mark: AtomicI32::new(send_mark),
             receive_mark: AtomicI32::new(receive_mark),
             conflate,
             guarded: AtomicBool::new(false),
-            left: AtomicBool::new(false),
+            flushed: AtomicBool::new(false),
+            quiet: AtomicU8::new(0),
+            left: AtomicUsize::new(0),
             eager: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
@@ -604,7 +611,7 @@ impl End {
             urgency = Urgency::Now;
         } else if self.wire.guarded.load(Ordering::Relaxed) {
             self.unflushed += 1;
-            if !self.wire.left.load(Ordering::Relaxed) {
+            if self.wire.left.load(Ordering::Relaxed) != this_thread() {
                 self.leave();
             }
             let few = self.unflushed < GUARDED_STRIDE && self.unflushed_bytes < SEGMENT;
@@ -616,24 +623,24 @@ impl End {
         self.unflushed_bytes = 0;
         self.driver.flush(urgency);
         let left = self.wire.guarded.load(Ordering::Relaxed) && urgency != Urgency::Now;
-        if left && !self.wire.left.load(Ordering::Relaxed) {
+        if left && self.wire.left.load(Ordering::Relaxed) != this_thread() {
             self.leave();
         }
     }
 
-    /// This thread writes it out before it waits.
+    /// This thread writes it out before it waits, if it has not too many already: then the guard alone does.
     #[cold]
     fn leave(&self) {
         // Said first: when it is written out later this is taken back.
-        self.wire.left.store(true, Ordering::Relaxed);
+        self.wire.left.store(this_thread(), Ordering::Relaxed);
         if !left::note(&self.driver) {
-            self.wire.left.store(false, Ordering::Relaxed);
+            self.wire.left.store(0, Ordering::Relaxed);
         }
     }
 
     #[inline]
     pub(super) fn flush_left(&mut self) {
-        if self.wire.left.load(Ordering::Relaxed) {
+        if self.wire.left.load(Ordering::Relaxed) != 0 {
             self.unflushed = 0;
             self.unflushed_bytes = 0;
             self.driver.flush(Urgency::Now);

@@ -145,7 +145,7 @@ impl Socket {
     }
 
     /// The lock of a socket whose context lives.
-    #[inline]
+    #[inline(always)]
     fn enter(self) -> Result<Guard<'static, Box<Core>>, Error> {
         let core = self.lock()?;
         core.check()?;

@@ -26,11 +26,9 @@ impl Socket {
     /// Sends a copy of `bytes` as a part (zmq_send(3)): its size.
     #[inline]
     pub fn send_bytes(self, bytes: &[u8], flags: i32) -> Result<usize, Error> {
-        let mut msg = Msg::new();
         if bytes.len() > SMALL {
             // Copied before the lock is taken.
-            msg.assign(bytes)?;
-            return self.send(&mut msg, flags);
+            return self.send(&mut Msg::copy_of(bytes)?, flags);
         }
         let mut guard = self.enter()?;
         let core: &mut Core = &mut guard;
@@ -39,11 +37,9 @@ impl Socket {
         if flags & ZMQ_SNDMORE == 0 && core.pattern.send_bytes(&mut core.pipes, bytes) {
             return Ok(bytes.len());
         }
-        msg.assign(bytes)?;
-        self.send_in(guard, &mut msg, flags)
+        self.send_in(guard, &mut Msg::copy_of(bytes)?, flags)
     }
 
-    #[inline]
     fn send_in(
         self,
         mut guard: Guard<'static, Box<Core>>,

@@ -4,6 +4,7 @@
 //! is favoured still. Another thread ends the favour first, and makes sure with a barrier on all processors that one of
 //! the two saw the other. That costs microseconds; the more often it happens, the longer a thread waits for favour.
 
+use std::mem;
 use std::ops::{Deref, DerefMut};
 
 use super::brief::{BriefGuard, BriefLock, Patience};
@@ -17,14 +18,17 @@ const EARNED: u32 = 64;
 const EARNED: u32 = 1;
 /// No more than this many, however often favour ended.
 const EARNED_MOST: u32 = 1 << 20;
+/// So many threads may have been favoured, of which nothing was seen since.
+const LANES: usize = 2;
 
 /// A mutual exclusion lock that is held briefly, and mostly by the same thread.
 #[derive(Debug)]
 pub struct BiasedLock<T> {
-    /// The thread that is favoured, 0 for none. Set by that thread, within `record`; cleared by any within `record`.
+    /// The thread that is favoured and its lane, 0 for none. Set by that thread, within `record`; cleared by any within
+    /// `record`.
     favoured: AtomicUsize,
-    /// The favoured thread has the value.
-    inside: AtomicBool,
+    /// The thread with this lane has the value, or is about to find that it is favoured no more.
+    inside: [AtomicBool; LANES],
     /// Whoever is not favoured holds this.
     record: BriefLock<Record>,
     value: Cell<T>,
@@ -38,17 +42,20 @@ struct Record {
     streak: u32,
     /// How many it takes.
     needed: u32,
+    /// Whose flag each in `inside` is. Who lost the favour may have been stopped between its look at it and its flag, for
+    /// however long: the flag is nobody else's until that thread was here.
+    lanes: [usize; LANES],
 }
 
 // SAFETY: the value is reached only by the one holder of the lock: see `lock_as`.
 unsafe impl<T: Send> Sync for BiasedLock<T> {}
 
-/// The value of a [`BiasedLock`], until dropped.
+/// The value of a [`BiasedLock`], until dropped. Two words, to be handed on in registers.
 #[derive(Debug)]
 pub struct BiasedGuard<'a, T> {
     lock: &'a BiasedLock<T>,
-    /// None for the favoured thread.
-    record: Option<BriefGuard<'a, Record>>,
+    /// The favoured thread's flag. Without, this guard has `record` too.
+    inside: Option<&'a AtomicBool>,
 }
 
 impl<T> BiasedLock<T> {
@@ -56,8 +63,13 @@ impl<T> BiasedLock<T> {
     pub fn new(value: T) -> BiasedLock<T> {
         BiasedLock {
             favoured: AtomicUsize::new(0),
-            inside: AtomicBool::new(false),
-            record: BriefLock::new(Record { last: 0, streak: 0, needed: EARNED }),
+            inside: std::array::from_fn(|_| AtomicBool::new(false)),
+            record: BriefLock::new(Record {
+                last: 0,
+                streak: 0,
+                needed: EARNED,
+                lanes: [0; LANES],
+            }),
             value: Cell::new(value),
         }
     }
@@ -68,36 +80,82 @@ impl<T> BiasedLock<T> {
         self.lock_as(sys::this_thread())
     }
 
+    /// Takes the lock if nobody has it; nobody is favoured after that.
+    #[inline]
+    pub fn try_lock(&self) -> Option<BiasedGuard<'_, T>> {
+        self.try_lock_as(sys::this_thread())
+    }
+
     #[inline(always)]
     fn lock_as(&self, me: usize) -> BiasedGuard<'_, T> {
+        let favoured = self.favoured.load(Ordering::Relaxed);
         // Who is inside already and comes again, from a signal handler, waits as with any lock.
-        if self.favoured.load(Ordering::Relaxed) == me && !self.inside.load(Ordering::Relaxed) {
-            self.inside.store(true, Ordering::Relaxed);
+        if let Some(inside) = self.inside.get(favoured ^ me)
+            && !inside.load(Ordering::Relaxed)
+        {
+            inside.store(true, Ordering::Relaxed);
             light_barrier();
-            if self.favoured.load(Ordering::Relaxed) == me {
-                return BiasedGuard { lock: self, record: None };
+            if self.favoured.load(Ordering::Relaxed) == favoured {
+                return BiasedGuard { lock: self, inside: Some(inside) };
             }
-            self.inside.store(false, Ordering::Release);
+            inside.store(false, Ordering::Release);
         }
-        self.lock_apart(me)
+        self.lock_plainly(me)
     }
 
     #[cold]
-    fn lock_apart(&self, me: usize) -> BiasedGuard<'_, T> {
+    fn lock_plainly(&self, me: usize) -> BiasedGuard<'_, T> {
         let mut record = self.record.lock();
+        self.end_favour(&mut record);
+        let mut patience = Patience::default();
+        while self.is_inside() {
+            patience.pause();
+        }
+        self.granted(record, me)
+    }
+
+    fn try_lock_as(&self, me: usize) -> Option<BiasedGuard<'_, T>> {
+        let mut record = self.record.try_lock()?;
+        self.end_favour(&mut record);
+        (!self.is_inside()).then(|| self.granted(record, me))
+    }
+
+    /// After this the favoured thread is seen inside, or sees that it is not favoured any more.
+    fn end_favour(&self, record: &mut Record) {
         if self.favoured.load(Ordering::Relaxed) != 0 {
             self.favoured.store(0, Ordering::Relaxed);
             heavy_barrier();
-            let mut patience = Patience::default();
-            while self.inside.load(Ordering::Acquire) {
-                patience.pause();
-            }
             record.needed = record.needed.saturating_mul(2).min(EARNED_MOST);
             record.streak = 0;
         }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.inside.iter().any(|inside| inside.load(Ordering::Acquire))
+    }
+
+    fn granted<'a>(&'a self, mut record: BriefGuard<'a, Record>, me: usize) -> BiasedGuard<'a, T> {
         record.streak = if record.last == me { record.streak.saturating_add(1) } else { 1 };
         record.last = me;
-        BiasedGuard { lock: self, record: Some(record) }
+        // It is here, so it is not between its look and its flag.
+        record.lanes.iter_mut().filter(|lane| **lane == me).for_each(|lane| *lane = 0);
+        mem::forget(record);
+        BiasedGuard { lock: self, inside: None }
+    }
+
+    /// The thread that was here last has earned favour. Not before it is done with the value: from now on it may come again
+    /// from a signal handler.
+    #[cold]
+    fn favour(&self, record: &mut Record) {
+        record.streak = 0;
+        let me = record.last;
+        if me % LANES == 0
+            && let Some(lane) = record.lanes.iter().position(|lane| *lane == 0)
+            && has_barriers()
+        {
+            record.lanes[lane] = me;
+            self.favoured.store(me + lane, Ordering::Relaxed);
+        }
     }
 }
 
@@ -127,6 +185,12 @@ fn has_barriers() -> bool {
     true
 }
 
+impl<T: Default> Default for BiasedLock<T> {
+    fn default() -> BiasedLock<T> {
+        BiasedLock::new(T::default())
+    }
+}
+
 impl<T> Deref for BiasedGuard<'_, T> {
     type Target = T;
 
@@ -148,16 +212,15 @@ impl<T> DerefMut for BiasedGuard<'_, T> {
 impl<T> Drop for BiasedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        match &mut self.record {
-            None => self.lock.inside.store(false, Ordering::Release),
-            // Here, as the value is not used any more by whoever comes again as the favoured one.
-            Some(record) if record.streak >= record.needed => {
-                record.streak = 0;
-                if has_barriers() {
-                    self.lock.favoured.store(record.last, Ordering::Relaxed);
+        match self.inside {
+            Some(inside) => inside.store(false, Ordering::Release),
+            None => {
+                // SAFETY: `granted` forgot the guard of the record for this one.
+                let mut record = unsafe { self.lock.record.regain() };
+                if record.streak >= record.needed {
+                    self.lock.favour(&mut record);
                 }
             }
-            Some(_) => {}
         }
     }
 }
@@ -227,19 +290,68 @@ mod loom_tests {
 
     use super::*;
 
-    /// One thread is favoured and comes twice, another ends the favour: never are both inside, which the cell checks, and
+    // Threads, by their numbers.
+    const ONE: usize = 8;
+    const TWO: usize = 16;
+    const THREE: usize = 24;
+
+    /// A lock that favours ONE, and counts.
+    fn favouring_one() -> Arc<BiasedLock<i32>> {
+        let lock = Arc::new(BiasedLock::new(0));
+        *lock.lock_as(ONE) += 1;
+        assert_eq!(lock.favoured.load(Ordering::Relaxed), ONE);
+        lock
+    }
+
+    /// One thread is favoured and comes again, another ends the favour: never are both inside, which the cell checks, and
     /// nothing is forgotten.
     #[test]
     fn loom_the_favoured_thread_and_another_exclude_each_other() {
         loom::model(|| {
-            let lock = Arc::new(BiasedLock::new(0));
-            *lock.lock_as(1) += 1;
-            assert_eq!(lock.favoured.load(Ordering::Relaxed), 1);
+            let lock = favouring_one();
             let other = lock.clone();
-            let comer = thread::spawn(move || *other.lock_as(2) += 1);
-            *lock.lock_as(1) += 1;
+            let comer = thread::spawn(move || *other.lock_as(TWO) += 1);
+            *lock.lock_as(ONE) += 1;
             comer.join().unwrap();
-            assert_eq!(*lock.lock_as(1), 3);
+            assert_eq!(*lock.lock_as(ONE), 3);
+        });
+    }
+
+    /// The same of one who does not wait: it may go away with the favour ended and the favoured one inside still.
+    #[test]
+    fn loom_who_does_not_wait_never_comes_in_beside_another() {
+        loom::model(|| {
+            let lock = favouring_one();
+            let other = lock.clone();
+            let comer = thread::spawn(move || {
+                let came = other.try_lock_as(TWO).map(|mut value| *value += 1).is_some();
+                *other.lock_as(TWO) += 1;
+                i32::from(came) + 1
+            });
+            *lock.lock_as(ONE) += 1;
+            let added = comer.join().unwrap();
+            assert_eq!(*lock.lock_as(ONE), 2 + added);
+        });
+    }
+
+    /// Who lost the favour, and learns it late, does not hide the next favoured thread from a third.
+    #[test]
+    fn loom_a_favour_that_moved_on_is_kept_apart_from_the_one_before() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.max_branches = 10_000;
+        model.check(|| {
+            let lock = favouring_one();
+            let (second, third) = (lock.clone(), lock.clone());
+            let second = thread::spawn(move || {
+                // Two to earn it, now that it was lost once, and one with it.
+                (0..3).for_each(|_| *second.lock_as(TWO) += 1);
+            });
+            let third = thread::spawn(move || *third.lock_as(THREE) += 1);
+            *lock.lock_as(ONE) += 1;
+            second.join().unwrap();
+            third.join().unwrap();
+            assert_eq!(*lock.lock_as(ONE), 6);
         });
     }
 }

@@ -50,6 +50,15 @@ impl<T> BriefLock<T> {
         self.try_take().then(|| BriefGuard(self))
     }
 
+    /// A guard in place of one that was forgotten.
+    ///
+    /// # Safety
+    /// A guard of this lock was forgotten, and this is called once for it.
+    #[inline]
+    pub(super) unsafe fn regain(&self) -> BriefGuard<'_, T> {
+        BriefGuard(self)
+    }
+
     #[inline]
     fn try_take(&self) -> bool {
         self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()

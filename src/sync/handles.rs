@@ -110,8 +110,8 @@ impl<T: 'static> Table<T> {
             | index as usize)
     }
 
-    /// The value behind a handle, locked.
-    #[inline]
+    /// The value behind a handle, locked. Inlined, as the answer would go through memory.
+    #[inline(always)]
     pub fn lock(&'static self, handle: usize) -> Result<Guard<'static, T>, Stale> {
         let (slot, generation) = self.decode(handle).ok_or(Stale::Unknown)?;
         if slot.owner.load(Ordering::Relaxed) != process_id() {
