@@ -149,7 +149,7 @@ impl<T> BiasedLock<T> {
     fn favour(&self, record: &mut Record) {
         record.streak = 0;
         let me = record.last;
-        if me % LANES == 0
+        if me.is_multiple_of(LANES)
             && let Some(lane) = record.lanes.iter().position(|lane| *lane == 0)
             && has_barriers()
         {
