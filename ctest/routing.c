@@ -1,6 +1,8 @@
 /* DEALER, PUSH and PULL share work out; ROUTER names its peers; PAIR has one. */
 #include "check.h"
 
+#include <pthread.h>
+
 static void *context;
 
 static void *named (int type, const char *id, const char *endpoint)
@@ -237,6 +239,45 @@ TEST (work_is_shared_out)
     }
 }
 
+enum { UNDER_WAY = 500, TRIPS = 200000 };
+
+static void *answer_all (void *router)
+{
+    char id[16], body[16];
+    long i;
+    for (i = 0; i < TRIPS; i++) {
+        int size = zmq_recv (router, id, sizeof id, 0);
+        if (size < 0 || zmq_recv (router, body, sizeof body, 0) < 0 || zmq_send (router, id, size, ZMQ_SNDMORE) < 0
+            || zmq_send (router, body, sizeof body, 0) < 0)
+            return "";
+    }
+    return NULL;
+}
+
+/* Half the mark is under way and no more: a ROUTER has room for every answer, however quick its peer is. */
+TEST (half_a_mark_is_never_dropped)
+{
+    void *other = zmq_ctx_new (), *router = bound (context, ZMQ_ROUTER, "tcp://127.0.0.1:*"), *failed;
+    void *dealer = connected (other, ZMQ_DEALER, last_endpoint (router));
+    char body[16] = "";
+    pthread_t thread;
+    long sent = 0, got = 0;
+    EQUAL (pthread_create (&thread, NULL, answer_all, router), 0);
+    for (; sent < UNDER_WAY; sent++)
+        GOOD (zmq_send (dealer, body, sizeof body, 0));
+    while (got < TRIPS && zmq_recv (dealer, body, sizeof body, 0) >= 0) {
+        got++;
+        if (sent < TRIPS && ++sent)
+            GOOD (zmq_send (dealer, body, sizeof body, 0));
+    }
+    EQUAL (got, TRIPS);
+    EQUAL (pthread_join (thread, &failed), 0);
+    CHECK (!failed);
+    GOOD (zmq_close (dealer));
+    GOOD (zmq_close (router));
+    GOOD (zmq_ctx_term (other));
+}
+
 TEST (senders_are_heard_in_turn)
 {
     void *pull = bound (context, ZMQ_PULL, "inproc://in-turn"), *pushes[3];
@@ -403,6 +444,7 @@ int main (void)
     RUN (notices);
     RUN (hurried_peers);
     RUN (work_is_shared_out);
+    RUN (half_a_mark_is_never_dropped);
     RUN (senders_are_heard_in_turn);
     RUN (half_a_message_is_never_seen);
     RUN (what_was_delivered_stays);

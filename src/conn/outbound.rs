@@ -259,8 +259,7 @@ impl Connection {
         }
         match urgency {
             Urgency::Now => self.drain(queue),
-            Urgency::Later => self.stand_guard(&mut queue),
-            Urgency::Auto if self.wire.guarded.load(Ordering::Relaxed) => {
+            Urgency::Auto | Urgency::Soon if self.wire.guarded.load(Ordering::Relaxed) => {
                 let now = clock();
                 let due = queue.bytes >= FULL_BYTES
                     || queue.messages >= self.wire.send_limit() / 2
@@ -271,6 +270,7 @@ impl Connection {
                     self.drain(queue);
                 }
             }
+            Urgency::Soon | Urgency::Later => self.stand_guard(&mut queue),
             Urgency::Auto => {
                 let now = clock();
                 let dense = now.saturating_sub(queue.link.last_send) < DENSE_NS;

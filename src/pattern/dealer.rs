@@ -20,7 +20,7 @@ impl Dealer {
     /// With more input at hand the answer to it can wait for the other answers.
     #[inline]
     fn urgency(&mut self, pipes: &mut Pipes) -> Urgency {
-        if self.input.can_recv(pipes) { Urgency::Later } else { Urgency::Auto }
+        if self.input.can_recv(pipes) { Urgency::Soon } else { Urgency::Auto }
     }
 }
 

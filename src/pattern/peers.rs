@@ -21,6 +21,8 @@ pub(super) struct Peers {
     next_auto_id: u32,
     pub(super) input: FairQueue,
     pub(super) options: RouterOptions,
+    /// Who got the last message.
+    flushed: Option<PipeId>,
 }
 
 /// The options of a ROUTER, which a REP has as well.
@@ -44,6 +46,7 @@ impl Default for Peers {
             next_auto_id: fastrand::u32(..),
             input: FairQueue::default(),
             options: RouterOptions::default(),
+            flushed: None,
         }
     }
 }
@@ -124,9 +127,14 @@ impl Peers {
     /// Hands on a message that is complete. With more to read the user is not about to wait, and the next
     /// messages may be for others: then writing is left to the I/O thread, which gathers them.
     pub(super) fn flush(&mut self, pipes: &mut Pipes, id: PipeId) {
-        let busy = self.input.can_recv(pipes);
+        let again = self.flushed.replace(id) == Some(id);
+        let urgency = match self.input.can_recv(pipes) {
+            false => Urgency::Auto,
+            true if again => Urgency::Soon,
+            true => Urgency::Later,
+        };
         if let Some(pipe) = pipes.get(id) {
-            pipe.flush_with(if busy { Urgency::Later } else { Urgency::Auto });
+            pipe.flush_with(urgency);
         }
     }
 

@@ -114,7 +114,10 @@ pub enum Urgency {
     Auto,
     /// Write now: the caller just waited for the message it answers.
     Now,
-    /// More is coming: the caller has further input at hand and will flush before it waits.
+    /// More is coming: the caller has further input at hand and will flush before it waits. With much of it this is
+    /// written as in any burst.
+    Soon,
+    /// The same, and the caller has other connections to append to.
     Later,
 }
 

@@ -51,6 +51,8 @@ pub struct Link {
     pub open: bool,
     /// Some thread is in the kernel with segments it took.
     pub writing: bool,
+    /// So many of the messages it has there: the peer may have answered them before they are counted as gone.
+    pub taken: usize,
     /// Much was written at once, so that the kernel was told how much it may hold.
     pub short: bool,
     /// The kernel's buffer is full; the I/O thread waits for room.
@@ -226,11 +228,13 @@ impl SendQueue {
     /// Everything, for the kernel; of what lies in a feed only what is at hand.
     pub fn take(&mut self) -> VecDeque<Segment> {
         self.catch_up(false);
+        self.link.taken = self.messages;
         std::mem::take(&mut self.segments)
     }
 
     /// What the kernel did not take, in front of what came since.
     pub fn give_back(&mut self, mut rest: VecDeque<Segment>) {
+        self.link.taken = 0;
         if self.segments.is_empty() {
             self.segments = rest;
         } else {

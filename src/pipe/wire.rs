@@ -479,11 +479,27 @@ impl End {
     /// caller must not wait the I/O thread writes.
     #[cold]
     fn make_room(&mut self, hurried: bool) -> bool {
+        /// Looks at what a writer in the kernel achieves meanwhile.
+        const LOOKS: usize = 8;
         self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
-        let mut queue = self.wire.send.lock();
-        let room = queue.pending() < self.wire.send_limit();
-        queue.full = !room;
-        room
+        let limit = self.wire.send_limit();
+        let mut looks = LOOKS;
+        loop {
+            let mut queue = self.wire.send.lock();
+            let room = queue.pending() < limit;
+            // What a writer has just handed to the kernel may have been answered before that writer gets to count it.
+            // Whoever drops what it finds no room for must not do so for that.
+            let unsettled = !room
+                && queue.link.writing
+                && queue.pending().saturating_sub(queue.link.taken) < limit;
+            if !unsettled || looks == 0 {
+                queue.full = !room && !unsettled;
+                return room || unsettled;
+            }
+            drop(queue);
+            looks -= 1;
+            std::thread::yield_now();
+        }
     }
 
     /// Appends a part and takes it; false, with the part left alone, when there is no room or no peer.
