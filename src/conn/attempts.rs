@@ -25,7 +25,7 @@ impl Session {
                 let (dial, options) = (dialing.dial.clone(), self.shared.options.clone());
                 let (worker, key) = (context.worker.clone(), self.connection.key());
                 let asked = std::thread::Builder::new().name("ZMQbg/DNS".into()).spawn(move || {
-                    crate::sys::thread::block_all_signals();
+                    crate::sys::thread::begin_background();
                     worker.send(Command::Resolved(key, dial.resolve(&options)));
                 });
                 match asked {

@@ -122,7 +122,7 @@ impl Worker {
         });
         let inner = worker.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            crate::sys::thread::block_all_signals();
+            crate::sys::thread::begin_background();
             prepare();
             Thread::new(inner).run();
         })?;

@@ -1,4 +1,4 @@
-//! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, thread
+//! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, membarrier, thread
 //! set-up, notes on standard error;
 //! a process identity that notices a fork without a system call; the allocator; and the libraries of Kerberos,
 //! NORM and PGM, loaded when needed.

@@ -1,11 +1,22 @@
 //! What background threads set on themselves, and how many processors there are for all.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Blocks every signal for the calling thread: handlers belong to the application's threads.
-pub fn block_all_signals() {
+thread_local! {
+    static BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is one of the library's own.
+pub fn is_background() -> bool {
+    BACKGROUND.try_with(Cell::get).unwrap_or(false)
+}
+
+/// The calling thread is one of the library's own. Blocks every signal for it: handlers belong to the application's threads.
+pub fn begin_background() {
+    BACKGROUND.set(true);
     // SAFETY: the set is initialised by sigfillset before it is used.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
