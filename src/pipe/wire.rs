@@ -479,26 +479,29 @@ impl End {
     /// caller must not wait the I/O thread writes.
     #[cold]
     fn make_room(&mut self, hurried: bool) -> bool {
-        /// Looks at what a writer in the kernel achieves meanwhile.
-        const LOOKS: usize = 8;
+        /// Gives way so often, and then sleeps, while a writer is in the kernel.
+        const YIELDS: u32 = 8;
+        const NAP: Duration = Duration::from_micros(50);
+        const NAPS: u32 = 400;
         self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
         let limit = self.wire.send_limit();
-        let mut looks = LOOKS;
+        let mut turn = 0;
         loop {
             let mut queue = self.wire.send.lock();
             let room = queue.pending() < limit;
-            // What a writer has just handed to the kernel may have been answered before that writer gets to count it.
-            // Whoever drops what it finds no room for must not do so for that.
+            // What a writer has just handed to the kernel may have been answered before that writer gets to count it:
+            // whoever drops what it finds no room for must not do so for that. It cannot be taken for gone either, as
+            // room that was promised must not go away again.
             let unsettled = !room
                 && queue.link.writing
                 && queue.pending().saturating_sub(queue.link.taken) < limit;
-            if !unsettled || looks == 0 {
-                queue.full = !room && !unsettled;
-                return room || unsettled;
+            if !unsettled || turn == YIELDS + NAPS {
+                queue.full = !room;
+                return room;
             }
             drop(queue);
-            looks -= 1;
-            std::thread::yield_now();
+            turn += 1;
+            if turn <= YIELDS { std::thread::yield_now() } else { std::thread::sleep(NAP) }
         }
     }
 
