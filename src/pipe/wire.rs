@@ -479,13 +479,13 @@ impl End {
     /// caller must not wait the I/O thread writes.
     #[cold]
     fn make_room(&mut self, hurried: bool) -> bool {
-        /// Gives way so often, and then sleeps, while a writer is in the kernel.
+        /// Gives way so often, and then sleeps, while a writer is in the kernel; no longer than this together.
         const YIELDS: u32 = 8;
         const NAP: Duration = Duration::from_micros(50);
-        const NAPS: u32 = 400;
+        const PATIENCE: Duration = Duration::from_millis(20);
         self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
         let limit = self.wire.send_limit();
-        let mut turn = 0;
+        let (mut turn, mut began) = (0, None);
         loop {
             let mut queue = self.wire.send.lock();
             let room = queue.pending() < limit;
@@ -495,7 +495,7 @@ impl End {
             let unsettled = !room
                 && queue.link.writing
                 && queue.pending().saturating_sub(queue.link.taken) < limit;
-            if !unsettled || turn == YIELDS + NAPS {
+            if !unsettled || began.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                 queue.full = !room;
                 return room;
             }

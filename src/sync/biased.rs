@@ -20,7 +20,10 @@ const EARNED: u32 = 1;
 /// than a few barriers.
 const DEARER: u32 = if cfg!(loom) { 2 } else { 8 };
 const EARNED_MOST: u32 = 1 << 21;
-/// So many threads may have been favoured, of which nothing was seen since.
+/// So many threads may be favoured in the life of a lock, one after the other.
+#[cfg(not(loom))]
+const LANES: usize = 4;
+#[cfg(loom)]
 const LANES: usize = 2;
 
 /// A mutual exclusion lock that is held briefly, and mostly by the same thread.
@@ -45,7 +48,7 @@ struct Record {
     /// How many it takes.
     needed: u32,
     /// Whose flag each in `inside` is. Who lost the favour may have been stopped between its look at it and its flag, for
-    /// however long: the flag is nobody else's until that thread was here.
+    /// however long: the flag is never another's.
     lanes: [usize; LANES],
 }
 
@@ -139,8 +142,6 @@ impl<T> BiasedLock<T> {
     fn granted<'a>(&'a self, mut record: BriefGuard<'a, Record>, me: usize) -> BiasedGuard<'a, T> {
         record.streak = if record.last == me { record.streak.saturating_add(1) } else { 1 };
         record.last = me;
-        // It is here, so it is not between its look and its flag.
-        record.lanes.iter_mut().filter(|lane| **lane == me).for_each(|lane| *lane = 0);
         mem::forget(record);
         BiasedGuard { lock: self, inside: None }
     }
@@ -153,7 +154,7 @@ impl<T> BiasedLock<T> {
         let me = record.last;
         if !is_background()
             && me.is_multiple_of(LANES)
-            && let Some(lane) = record.lanes.iter().position(|lane| *lane == 0)
+            && let Some(lane) = record.lanes.iter().position(|lane| [me, 0].contains(lane))
             && has_barriers()
         {
             record.lanes[lane] = me;

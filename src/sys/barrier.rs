@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn the_barrier_is_there_after_a_while() {
-        if !membarrier(libc::MEMBARRIER_CMD_QUERY)
-            && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS)
-        {
+        // SAFETY: the call takes numbers only.
+        if unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_QUERY, 0, 0) } < 0 {
+            eprintln!("this kernel has no membarrier(2)");
             return;
         }
         let began = std::time::Instant::now();

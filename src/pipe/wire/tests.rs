@@ -170,6 +170,8 @@ fn what_a_writer_has_in_the_kernel_may_be_gone_before_it_is_counted() {
         };
         std::thread::scope(|scope| {
             scope.spawn(|| {
+                // It lost its processor on the way back, long enough for the other to look.
+                std::thread::sleep(Duration::from_millis(3));
                 let mut queue = wire.send.lock();
                 queue.give_back(taken);
                 wire.sent(&mut queue, gone, 0);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 const V3: Framing = Framing::Zmtp { protocol: Protocol::V3 { minor: 1 }, single: false };
 
 /// Parts and commands as (flags, body), however they were packed.
-fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
+pub(in crate::zmtp) fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
     let mut flat = Vec::new();
     for output in out {
         match output {

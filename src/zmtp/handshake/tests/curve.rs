@@ -1,7 +1,8 @@
 //! Handshakes of the CURVE mechanism, also with ends that do something else than they should.
 
 use super::*;
-use crate::zmtp::decoder::{Decoder, Framing, Output};
+use crate::zmtp::decoder::tests::flatten;
+use crate::zmtp::decoder::{Decoder, Framing};
 use crate::zmtp::mechanism::crypto::{BoxKey, SecretKey, nonce};
 use std::time::Duration;
 
@@ -508,31 +509,6 @@ fn traffic() -> [Box<crate::zmtp::mechanism::curve::Traffic>; 2] {
             Framer::Plain | Framer::Gssapi(_) => panic!("no encryption"),
         }
     })
-}
-
-/// Parts and commands as (flags, body), however they were packed.
-fn flatten(out: Vec<Output>) -> Vec<(u8, Vec<u8>)> {
-    use crate::zmtp::frame::{COMMAND, MORE, parse};
-    let mut flat = Vec::new();
-    for output in out {
-        match output {
-            Output::Part(m) => flat.push((u8::from(m.more()) * MORE, m.data().to_vec())),
-            Output::Command(m) => flat.push((COMMAND, m.data().to_vec())),
-            Output::Reply(_) => {}
-            Output::Frames { chunk, at, end, messages } => {
-                let (mut rest, mut ended) = (&chunk[at..end], 0);
-                while let Some(h) = parse(rest) {
-                    let stop = h.header_len + h.body_len as usize;
-                    flat.push((h.flags & MORE, rest[h.header_len..stop].to_vec()));
-                    ended += usize::from(h.flags & MORE == 0);
-                    rest = &rest[stop..];
-                }
-                assert!(rest.is_empty());
-                assert_eq!(ended, messages);
-            }
-        }
-    }
-    flat
 }
 
 /// What a decoder makes of `wire`, handed over in pieces.
