@@ -12,6 +12,16 @@ const LONGEST: Duration = Duration::from_millis(1);
 /// whoever gives way may get the processor back milliseconds later.
 const PROBE: u32 = 64;
 const RAREST_PROBE: u32 = 128;
+/// Where both ends sleep, an answer takes as long as it takes to wake the other end up, and neither finds anything in
+/// [`SPIN`]. So one try in so many, and of more each time that came to nothing, looks for longer, ...
+const REACH: Duration = Duration::from_micros(150);
+const LONG_TRY: u32 = 8;
+const RAREST_LONG_TRY: u32 = 128;
+/// ... and so many waits after it. If the other end is one of ours it tries within that, finds an answer soon, as this
+/// end is awake, and goes on: then this end finds its own soon. What is long in coming earns nothing.
+const COURTSHIP: u32 = 2 * RAREST_PROBE;
+/// A wait in vain takes so many of them.
+const REBUFF: u32 = COURTSHIP / 2;
 /// How often to ask how many processors this thread may use.
 const REFRESH: u32 = 1024;
 
@@ -23,13 +33,27 @@ pub(super) struct Spin {
     credit: i8,
     waits: u32,
     probe: u32,
+    /// Tries without credit until the next long one, and how many those are.
+    until_long: u32,
+    long_try: u32,
+    /// Waits left that look for long.
+    courting: u32,
     processors: usize,
     wish: Wish,
 }
 
 impl Default for Spin {
     fn default() -> Spin {
-        Spin { credit: 0, waits: 0, probe: PROBE, processors: 0, wish: Wish::None }
+        Spin {
+            credit: 0,
+            waits: 0,
+            probe: PROBE,
+            until_long: 1,
+            long_try: LONG_TRY,
+            courting: 0,
+            processors: 0,
+            wish: Wish::None,
+        }
     }
 }
 
@@ -66,6 +90,8 @@ impl Turn {
 #[derive(Debug)]
 pub(super) struct Spinning {
     until: Instant,
+    /// What is found after this was long in coming.
+    soon: Instant,
 }
 
 impl Spin {
@@ -87,14 +113,40 @@ impl Spin {
             self.processors = crate::sys::thread::processors();
         }
         let tries = match self.wish {
-            Wish::None => self.credit > 0 || self.waits.is_multiple_of(self.probe),
+            Wish::None => {
+                self.credit > 0 || self.courting > 0 || self.waits.is_multiple_of(self.probe)
+            }
             Wish::Never => false,
             Wish::Always(_) => true,
         };
         if !tries || self.processors < 2 {
             return Turn::Sleep;
         }
-        self.claim().map_or_else(|| Turn::Queue(PATIENCE, Instant::now() + SPIN), Turn::Spin)
+        let time = self.time();
+        self.claim(time).map_or_else(|| Turn::Queue(PATIENCE, Instant::now() + SPIN), Turn::Spin)
+    }
+
+    /// For how long this wait may look.
+    fn time(&mut self) -> Duration {
+        if let Wish::Always(time) = self.wish {
+            return time;
+        }
+        if self.credit > 0 {
+            return SPIN;
+        }
+        if self.courting > 0 {
+            self.courting -= 1;
+            return REACH;
+        }
+        self.until_long -= 1;
+        if self.until_long > 0 {
+            return SPIN;
+        }
+        // Whether it comes to something shows later.
+        self.long_try = (2 * self.long_try).min(RAREST_LONG_TRY);
+        self.until_long = self.long_try;
+        self.courting = COURTSHIP;
+        REACH
     }
 
     /// Says whether to look again before sleeping.
@@ -114,7 +166,7 @@ impl Spin {
                     self.learn(false);
                     return false;
                 }
-                if let Some(spinning) = self.claim() {
+                if let Some(spinning) = self.claim(SPIN) {
                     *turn = Turn::Spin(spinning);
                 }
                 true
@@ -124,8 +176,12 @@ impl Spin {
                 if Instant::now() < spinning.until {
                     return true;
                 }
+                if spinning.is_long() {
+                    self.courting = self.courting.saturating_sub(REBUFF);
+                } else {
+                    self.learn(false);
+                }
                 *turn = Turn::Sleep;
-                self.learn(false);
                 false
             }
         }
@@ -133,16 +189,18 @@ impl Spin {
 
     /// The wait is over: learns whether spinning paid.
     pub(super) fn end(&mut self, turn: &Turn) {
-        if !matches!(turn, Turn::Sleep) {
-            self.learn(true);
+        match turn {
+            Turn::Sleep => {}
+            Turn::Spin(spinning) if spinning.is_long() && Instant::now() > spinning.soon => {}
+            Turn::Spin(_) | Turn::Queue(..) => self.learn(true),
         }
     }
 
-    fn claim(&self) -> Option<Spinning> {
+    fn claim(&self, time: Duration) -> Option<Spinning> {
         let others = SPINNERS.fetch_add(1, Ordering::Relaxed);
         if others + 1 < self.processors {
-            let time = if let Wish::Always(time) = self.wish { time } else { SPIN };
-            return Some(Spinning { until: Instant::now() + time });
+            let now = Instant::now();
+            return Some(Spinning { until: now + time, soon: now + SPIN.min(time) });
         }
         SPINNERS.fetch_sub(1, Ordering::Relaxed);
         None
@@ -151,12 +209,19 @@ impl Spin {
     fn learn(&mut self, found: bool) {
         if found {
             (self.credit, self.probe) = ((self.credit + 1).min(8), PROBE);
+            self.long_try = LONG_TRY;
             return;
         }
         if self.credit <= 0 {
             self.probe = (self.probe * 2).min(RAREST_PROBE);
         }
         self.credit = (self.credit - 1).max(-4);
+    }
+}
+
+impl Spinning {
+    fn is_long(&self) -> bool {
+        self.until > self.soon
     }
 }
 
@@ -176,7 +241,7 @@ mod tests {
 
     #[test]
     fn one_processor_is_left_to_others() {
-        let held: Vec<_> = (0..8).filter_map(|_| ready(4).claim()).collect();
+        let held: Vec<_> = (0..8).filter_map(|_| ready(4).claim(SPIN)).collect();
         assert!(held.len() <= 3, "{held:?}");
         drop(held);
         assert!(matches!(ready(1).begin(), Turn::Sleep));
@@ -218,7 +283,7 @@ mod tests {
         spin.set_wish(i32::MAX);
         spin.credit = -4;
         assert!(!matches!(spin.begin(), Turn::Sleep));
-        if let Some(spinning) = spin.claim() {
+        if let Some(spinning) = spin.claim(LONGEST) {
             assert!(spinning.until <= Instant::now() + LONGEST);
         }
         spin.set_wish(0);
