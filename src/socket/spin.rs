@@ -38,6 +38,8 @@ pub(super) struct Spin {
     long_try: u32,
     /// Waits left that look for long.
     courting: u32,
+    /// The last look was in vain: by now the other end sleeps too, if it waits for this one.
+    missed: bool,
     processors: usize,
     wish: Wish,
 }
@@ -51,6 +53,7 @@ impl Default for Spin {
             until_long: 1,
             long_try: LONG_TRY,
             courting: 0,
+            missed: false,
             processors: 0,
             wish: Wish::None,
         }
@@ -132,7 +135,7 @@ impl Spin {
             return time;
         }
         if self.credit > 0 {
-            return SPIN;
+            return if self.missed { REACH } else { SPIN };
         }
         if self.courting > 0 {
             self.courting -= 1;
@@ -176,7 +179,7 @@ impl Spin {
                 if Instant::now() < spinning.until {
                     return true;
                 }
-                if spinning.is_long() {
+                if spinning.is_long() && self.credit <= 0 {
                     self.courting = self.courting.saturating_sub(REBUFF);
                 } else {
                     self.learn(false);
@@ -191,7 +194,9 @@ impl Spin {
     pub(super) fn end(&mut self, turn: &Turn) {
         match turn {
             Turn::Sleep => {}
-            Turn::Spin(spinning) if spinning.is_long() && Instant::now() > spinning.soon => {}
+            Turn::Spin(spinning) if spinning.is_long() && Instant::now() > spinning.soon => {
+                self.missed = false;
+            }
             Turn::Spin(_) | Turn::Queue(..) => self.learn(true),
         }
     }
@@ -207,6 +212,7 @@ impl Spin {
     }
 
     fn learn(&mut self, found: bool) {
+        self.missed = !found;
         if found {
             (self.credit, self.probe) = ((self.credit + 1).min(8), PROBE);
             self.long_try = LONG_TRY;
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_does_not_pay_is_left_but_for_a_try_now_and_then() {
-        let mut spin = ready(4);
+        let mut spin = Spin { until_long: u32::MAX, ..ready(4) };
         let tries = |spin: &mut Spin, waits: u32| {
             (0..waits).filter(|_| !matches!(spin.begin(), Turn::Sleep)).count()
         };
@@ -261,6 +267,35 @@ mod tests {
         assert_eq!(tries(&mut spin, 640), 10, "still without credit");
         (0..4).for_each(|_| spin.learn(true));
         assert!(!matches!(spin.begin(), Turn::Sleep));
+    }
+
+    #[test]
+    fn where_both_ends_sleep_one_looks_for_longer_now_and_then() {
+        let late = || Turn::Spin(Spinning { until: Instant::now() + REACH, soon: Instant::now() });
+        let over = || Turn::Spin(Spinning { until: Instant::now(), soon: Instant::now() - SPIN });
+        let mut spin = Spin { credit: 0, ..ready(4) };
+        assert_eq!(spin.time(), REACH, "the first try is one");
+        for _ in 0..COURTSHIP / 2 {
+            spin.end(&late());
+            assert_eq!((spin.time(), spin.credit), (REACH, 0), "what comes late keeps it up");
+        }
+        (0..2).for_each(|_| assert!(!spin.again(&mut over())));
+        let tries = |spin: &mut Spin| (1..).find(|_| spin.time() == REACH);
+        for wanted in [2 * LONG_TRY, 4 * LONG_TRY] {
+            assert_eq!(
+                tries(&mut spin),
+                Some(wanted),
+                "what comes to nothing is tried ever more rarely"
+            );
+            (0..2).for_each(|_| assert!(!spin.again(&mut over())));
+        }
+        spin.learn(true);
+        assert_eq!(spin.time(), SPIN);
+        spin.learn(true);
+        assert!(!spin.again(&mut over()));
+        assert_eq!((spin.credit, spin.time()), (1, REACH), "the other end sleeps by now");
+        spin.end(&late());
+        assert_eq!((spin.credit, spin.time()), (1, SPIN), "and is awake");
     }
 
     /// Whoever gives way to somebody who takes longer than one looks for was asleep as far as anybody can tell.
