@@ -252,6 +252,7 @@ impl Connection {
     pub(super) fn flush_out(&self, urgency: Urgency) {
         let mut queue = self.wire.send.lock();
         if urgency == Urgency::Now {
+            queue.end_express();
             queue.catch_up(true);
         }
         if queue.is_empty() || !queue.link.open || queue.link.writing || queue.link.blocked {
@@ -325,6 +326,7 @@ impl Connection {
             if quiet >= QUIET_ROUNDS && !queue.link.writing && queue.leave_idle_feed() {
                 queue.link.dense = 0;
                 queue.shrink();
+                queue.end_express();
                 self.wire.guarded.store(false, Ordering::Relaxed);
                 return Guarding::Over;
             }
@@ -336,6 +338,7 @@ impl Connection {
         } else if !queue.link.open {
             // Nothing can be written for now; whoever opens the link writes first.
             queue.leave_feed();
+            queue.end_express();
             self.wire.guarded.store(false, Ordering::Relaxed);
             return Guarding::Over;
         }

@@ -56,6 +56,10 @@ impl Pattern for Dealer {
         self.out.send_bytes(pipes, bytes, urgency)
     }
 
+    fn only_output(&self) -> Option<PipeId> {
+        self.out.only()
+    }
+
     fn take_spoilt(&mut self) -> bool {
         self.out.take_spoilt()
     }
@@ -70,6 +74,10 @@ impl Pattern for Dealer {
 
     fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
         self.input.recv_bytes(pipes, into)
+    }
+
+    fn only_input(&self) -> Option<PipeId> {
+        self.input.only()
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

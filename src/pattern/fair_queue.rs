@@ -124,6 +124,11 @@ impl FairQueue {
         size
     }
 
+    /// As [`Pattern::only_input`](super::Pattern::only_input).
+    pub(super) fn only(&self) -> Option<PipeId> {
+        self.ring.only().filter(|_| self.reading == Reading::Nothing)
+    }
+
     /// Whether [`FairQueue::recv`] would give a part.
     pub(super) fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         if self.is_amid_message() {

@@ -96,6 +96,11 @@ impl LoadBalancer {
         sent
     }
 
+    /// As [`Pattern::only_output`](super::Pattern::only_output).
+    pub(super) fn only(&self) -> Option<PipeId> {
+        self.ring.only().filter(|_| self.writing == Writing::Nothing)
+    }
+
     fn send_further(
         &mut self,
         pipes: &mut Pipes,

@@ -125,6 +125,18 @@ pub trait Pattern: Send {
         None
     }
 
+    /// The pipe that takes every message of one part given to [`Pattern::send_bytes`], with nothing else to be done for
+    /// it, until anything of this pattern but receiving is called.
+    fn only_output(&self) -> Option<PipeId> {
+        None
+    }
+
+    /// The pipe that every message of one part comes from, with nothing else to be done for it, until anything of this
+    /// pattern but [`Pattern::send_bytes`] is called or the pipe has none at hand.
+    fn only_input(&self) -> Option<PipeId> {
+        None
+    }
+
     /// Whether [`Pattern::recv`] would give a part.
     fn can_recv(&mut self, _pipes: &mut Pipes) -> bool {
         false
@@ -255,7 +267,7 @@ fn single(msg: &Msg) -> Result<(), Error> {
 
 /// Copies what fits, and tells how much there was.
 #[inline(always)]
-fn copy_out(bytes: &[u8], into: &mut [u8]) -> usize {
+pub fn copy_out(bytes: &[u8], into: &mut [u8]) -> usize {
     let fits = bytes.len().min(into.len());
     let (from, to) = (&bytes[..fits], &mut into[..fits]);
     // Small ones as two moves that may overlap: a call to memcpy costs more than the copy.

@@ -99,6 +99,10 @@ impl Pattern for Pair {
                 .is_some_and(|pipe| pipe.send_bytes_with(bytes, Urgency::Auto))
     }
 
+    fn only_output(&self) -> Option<PipeId> {
+        self.peer.filter(|_| !self.sending && !self.dropping)
+    }
+
     fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
         if self.cut || self.amid_message {
             return None;
@@ -109,6 +113,10 @@ impl Pattern for Pair {
             true
         });
         size
+    }
+
+    fn only_input(&self) -> Option<PipeId> {
+        self.peer.filter(|_| !self.amid_message && !self.cut)
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

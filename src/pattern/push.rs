@@ -37,6 +37,10 @@ impl Pattern for Push {
         self.out.send_bytes(pipes, bytes, Urgency::Auto)
     }
 
+    fn only_output(&self) -> Option<PipeId> {
+        self.out.only()
+    }
+
     fn take_spoilt(&mut self) -> bool {
         self.out.take_spoilt()
     }

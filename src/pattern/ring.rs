@@ -53,6 +53,12 @@ impl Ring {
         if self.ready == 0 { None } else { self.order.get(self.turn).copied() }
     }
 
+    /// The only ready pipe.
+    #[inline]
+    pub(super) fn only(&self) -> Option<PipeId> {
+        if self.ready == 1 { self.current() } else { None }
+    }
+
     /// The turn passes to the next ready pipe.
     #[inline]
     pub(super) fn advance(&mut self) {

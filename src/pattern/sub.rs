@@ -89,6 +89,11 @@ impl Pattern for Sub {
         input.recv_bytes_if(pipes, into, |bytes| interests.wants(bytes) != self.invert)
     }
 
+    fn only_input(&self) -> Option<PipeId> {
+        let wanted = self.first.is_none() && !self.invert && self.inner.interests.wants(b"");
+        self.inner.input.only().filter(|_| wanted)
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         if self.first.is_none() && !self.inner.input.is_amid_message() {
             self.first = self.recv(pipes).ok();

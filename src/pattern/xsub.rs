@@ -175,6 +175,10 @@ impl Pattern for XSub {
         self.input.recv_bytes(pipes, into)
     }
 
+    fn only_input(&self) -> Option<PipeId> {
+        self.input.only()
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         self.input.can_recv(pipes)
     }

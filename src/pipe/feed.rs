@@ -10,15 +10,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::sending::{SEGMENT, Segment, SendQueue};
+use super::sending::SendQueue;
 use super::{Driver, Urgency, left};
 use crate::message::{Msg, frame};
 use crate::sync::{BriefLock, Lock};
 
 /// A portion is closed when it has grown to this. Writers free them whole, and count their messages as gone.
 const PORTION: usize = 16 * 1024;
-/// Less than this is copied into a queue that holds something already: a slow peer's should not become a list of crumbs.
-const CRUMB: usize = 512;
 /// So many messages go into one feed at most, whatever the room: then who could not take part may be able to.
 pub const MOST: usize = 1 << 16;
 
@@ -260,24 +258,5 @@ impl SendQueue {
         member.next = log.end();
         drop(log);
         self.feed = Some(member);
-    }
-
-    fn push_portion(&mut self, portion: &Arc<Portion>) {
-        self.messages += portion.messages as usize;
-        self.bytes += portion.bytes.len();
-        let back = match self.segments.back_mut() {
-            Some(back) if portion.bytes.len() < CRUMB => back,
-            _ => return self.segments.push_back(Segment::Portion(portion.clone())),
-        };
-        if let Segment::Frames { bytes, messages, open: false, opaque: false } = back
-            && bytes.len() < SEGMENT
-        {
-            bytes.extend_from_slice(&portion.bytes);
-            *messages += portion.messages;
-        } else {
-            let (bytes, messages) = (portion.bytes.clone(), portion.messages);
-            let copy = Segment::Frames { bytes, messages, open: false, opaque: false };
-            self.segments.push_back(copy);
-        }
     }
 }

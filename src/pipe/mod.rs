@@ -385,6 +385,17 @@ impl Pipe {
         }
     }
 
+    /// As [`Pipe::send_bytes_with`], one of several such messages in a row, in between which nobody did anything with this
+    /// pipe; false, too, where it is to be sent like the first again.
+    #[inline(always)]
+    pub fn send_express(&mut self, bytes: &[u8], hurried: bool) -> bool {
+        match &mut self.end {
+            End::Inproc(end) if !self.terminated => end.send_bytes(bytes),
+            End::Wire(end) if !self.terminated => end.send_express(bytes, hurried),
+            _ => false,
+        }
+    }
+
     /// Appends a single-part message whatever the mark says: subscriptions and the like.
     pub fn write_control(&mut self, msg: Msg) {
         if self.terminated {

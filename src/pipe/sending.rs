@@ -11,7 +11,7 @@ use super::feed::{Member, Portion};
 use crate::message::{Msg, frame};
 
 /// Payloads from this size go to the kernel from where they are.
-const BY_REFERENCE: usize = 8 * 1024;
+pub(super) const BY_REFERENCE: usize = 8 * 1024;
 /// A buffer of frames is closed when it has grown to this.
 pub(super) const SEGMENT: usize = 64 * 1024;
 /// With more bytes than this waiting a sender that may wait does: memory that is used again costs less
@@ -21,7 +21,12 @@ pub(super) const HEAVY: usize = 8 * 1024 * 1024;
 /// What waits to be written.
 #[derive(Default)]
 pub struct SendQueue {
-    pub(super) segments: VecDeque<Segment>,
+    segments: VecDeque<Segment>,
+    /// What was framed behind them.
+    tail: Tail,
+    /// Its sender may append whole messages of one part to `tail`, some more of them, and nothing else is to be done
+    /// for each; whoever changes anything of that takes this back.
+    pub(super) express: bool,
     /// Where more of it lies.
     pub(super) feed: Option<Member>,
     /// The framing is settled as ZMTP 2/3 without encryption: messages become bytes at once.
@@ -65,6 +70,14 @@ pub struct Link {
     pub dense: u8,
     /// Waiting for the kernel to take some of it was in vain.
     pub stubborn: bool,
+}
+
+/// Frames that grow: as [`Segment::Frames`], not opaque.
+#[derive(Debug, Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    messages: u32,
+    open: bool,
 }
 
 /// A piece of the send queue.
@@ -114,59 +127,69 @@ impl SendQueue {
             return;
         }
         let flags = if last { 0 } else { frame::MORE };
-        if let Some(Segment::Frames { bytes, messages, open, opaque: false }) =
-            self.segments.back_mut()
-            && bytes.len() < SEGMENT
-        {
-            let before = bytes.len();
-            frame::push(bytes, flags, msg.data());
-            self.bytes += bytes.len() - before;
-            *messages += u32::from(last);
-            *open = !last;
-            msg.clear();
-            return;
-        }
-        let mut bytes = std::mem::take(&mut self.spare);
-        frame::push(&mut bytes, flags, msg.data());
-        self.bytes += bytes.len();
-        let messages = u32::from(last);
-        self.append(Segment::Frames { bytes, messages, open: !last, opaque: false });
+        let tail = self.room_at_tail();
+        let before = tail.bytes.len();
+        frame::push(&mut tail.bytes, flags, msg.data());
+        tail.messages += u32::from(last);
+        tail.open = !last;
+        self.bytes += self.tail.bytes.len() - before;
         msg.clear();
     }
 
     /// Appends a message of one part that is but these bytes; false where that takes more than writing a frame down
     /// behind others.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push_bytes(&mut self, body: &[u8]) -> bool {
-        if self.frames
-            && body.len() < BY_REFERENCE
-            && self.bytes <= HEAVY
-            && let Some(Segment::Frames { bytes, messages, open: false, opaque: false }) =
-                self.segments.back_mut()
-            && bytes.len() < SEGMENT
-        {
-            let before = bytes.len();
-            frame::push(bytes, 0, body);
-            *messages += 1;
-            self.bytes += bytes.len() - before;
-            self.messages += 1;
-            return true;
-        }
-        self.frames && self.push_bytes_apart(body)
-    }
-
-    /// As [`SendQueue::push_bytes`], into a buffer of its own.
-    #[cold]
-    fn push_bytes_apart(&mut self, body: &[u8]) -> bool {
-        if body.len() >= BY_REFERENCE || self.bytes > HEAVY {
+        if !self.frames || body.len() >= BY_REFERENCE || self.bytes > HEAVY || self.tail.open {
             return false;
         }
-        let mut bytes = std::mem::take(&mut self.spare);
-        frame::push(&mut bytes, 0, body);
-        self.bytes += bytes.len();
+        let tail = self.room_at_tail();
+        let before = tail.bytes.len();
+        frame::push(&mut tail.bytes, 0, body);
+        tail.messages += 1;
+        self.bytes += self.tail.bytes.len() - before;
         self.messages += 1;
-        self.append(Segment::Frames { bytes, messages: 1, open: false, opaque: false });
         true
+    }
+
+    /// As [`SendQueue::push_bytes`], by a sender that may ([`SendQueue::express`]); false where there is no memory yet.
+    #[inline(always)]
+    pub(super) fn push_express(&mut self, body: &[u8]) -> bool {
+        let tail = &mut self.tail;
+        let before = tail.bytes.len();
+        if !self.express || tail.bytes.capacity() - before < frame::MAX_HEADER_LEN + body.len() {
+            return false;
+        }
+        frame::push(&mut tail.bytes, 0, body);
+        tail.messages += 1;
+        self.bytes += tail.bytes.len() - before;
+        self.messages += 1;
+        true
+    }
+
+    /// The next message is to be looked at again: how it is sent, or when it is written.
+    pub fn end_express(&mut self) {
+        self.express = false;
+    }
+
+    /// Memory to append frames to.
+    #[inline]
+    fn room_at_tail(&mut self) -> &mut Tail {
+        if self.tail.bytes.len() >= SEGMENT {
+            self.close_tail();
+        }
+        if self.tail.bytes.capacity() == 0 {
+            self.tail.bytes = std::mem::take(&mut self.spare);
+        }
+        &mut self.tail
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.bytes.is_empty() {
+            let Tail { bytes, messages, open } = std::mem::take(&mut self.tail);
+            self.make_room();
+            self.segments.push_back(Segment::Frames { bytes, messages, open, opaque: false });
+        }
     }
 
     /// Appends a part that keeps its own memory: large ones, and those the connection encodes.
@@ -188,13 +211,26 @@ impl SendQueue {
     /// Appends bytes that are no message: protocol commands.
     pub fn push_raw(&mut self, raw: Vec<u8>) {
         self.bytes += raw.len();
-        match self.segments.back_mut() {
-            Some(Segment::Frames { bytes, open: false, opaque: false, .. })
-                if bytes.len() < SEGMENT =>
-            {
-                bytes.extend_from_slice(&raw);
-            }
-            _ => self.append(Segment::control(raw)),
+        if self.tail.open || self.tail.bytes.is_empty() || self.tail.bytes.len() >= SEGMENT {
+            self.append(Segment::control(raw));
+        } else {
+            self.tail.bytes.extend_from_slice(&raw);
+        }
+    }
+
+    /// Appends frames that other queues have too.
+    pub(super) fn push_portion(&mut self, portion: &Arc<Portion>) {
+        /// Less than this is copied into a queue that holds something already: a slow peer's should not become a list of
+        /// crumbs.
+        const CRUMB: usize = 512;
+        self.messages += portion.messages as usize;
+        self.bytes += portion.bytes.len();
+        if portion.bytes.len() >= CRUMB || self.is_written() || self.tail.open {
+            self.append(Segment::Portion(portion.clone()));
+        } else {
+            let tail = self.room_at_tail();
+            tail.bytes.extend_from_slice(&portion.bytes);
+            tail.messages += portion.messages;
         }
     }
 
@@ -214,6 +250,7 @@ impl SendQueue {
     }
 
     fn append(&mut self, segment: Segment) {
+        self.close_tail();
         self.make_room();
         self.segments.push_back(segment);
     }
@@ -228,6 +265,7 @@ impl SendQueue {
     /// Everything, for the kernel; of what lies in a feed only what is at hand.
     pub fn take(&mut self) -> VecDeque<Segment> {
         self.catch_up(false);
+        self.close_tail();
         self.link.taken = self.messages;
         std::mem::take(&mut self.segments)
     }
@@ -266,8 +304,8 @@ impl SendQueue {
     /// Gives memory back that only a burst needed.
     pub fn shrink(&mut self) {
         self.spare = Vec::new();
-        if self.segments.is_empty() {
-            self.segments = VecDeque::new();
+        if self.is_written() {
+            (self.segments, self.tail) = Default::default();
         }
     }
 
@@ -278,12 +316,12 @@ impl SendQueue {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty() && !self.lags()
+        self.is_written() && !self.lags()
     }
 
     /// Whether nothing waits but what may lie in a feed.
     pub fn is_written(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.is_empty() && self.tail.bytes.is_empty()
     }
 
     /// Turns frames back into messages, for the next connection. A message of which anything went out
@@ -316,6 +354,7 @@ impl SendQueue {
         }
         self.segments = messages;
         self.frames = false;
+        self.express = false;
         self.recount();
     }
 
@@ -323,12 +362,15 @@ impl SendQueue {
     pub fn clear(&mut self) {
         self.feed = None;
         self.segments.clear();
+        self.tail = Tail::default();
+        self.express = false;
         self.recount();
     }
 
     /// Forgets every message that waits but the one that the kernel may have in part. What the connection itself
     /// has to say in front of them stays: the peer waits for it.
     pub(super) fn clear_unbegun(&mut self) {
+        self.close_tail();
         let begun = self.link.blocked || self.head_offset > 0 || self.head_open;
         let own = self.segments.iter().take_while(|segment| {
             matches!(segment, Segment::Frames { messages: 0, open: false, opaque: true, .. })
@@ -349,6 +391,7 @@ impl SendQueue {
         self.head_open = false;
     }
 
+    /// With nothing in `tail`.
     fn recount(&mut self) {
         (self.messages, self.bytes) = (0, 0);
         for segment in &self.segments {
@@ -399,7 +442,8 @@ fn unframe_segment(
 mod tests {
     use super::*;
 
-    fn whole(queue: &SendQueue) -> Vec<&[u8]> {
+    fn whole(queue: &mut SendQueue) -> Vec<&[u8]> {
+        queue.close_tail();
         let bytes = queue.segments.iter().map(|segment| match segment {
             Segment::Frames { bytes, .. } => bytes.as_slice(),
             Segment::Portion(portion) => portion.bytes.as_slice(),
@@ -417,11 +461,11 @@ mod tests {
         queue.push_raw_front(b"READY".to_vec());
         queue.clear_unbegun();
         queue.push(&mut Msg::copy_of(b"new").unwrap());
-        assert_eq!(whole(&queue), [&b"READY"[..], b"new"]);
+        assert_eq!(whole(&mut queue), [&b"READY"[..], b"new"]);
         // Begun: a message goes out to its end, and what came after it is forgotten.
         queue.head_offset = 1;
         queue.clear_unbegun();
-        assert_eq!(whole(&queue), [b"READY"]);
+        assert_eq!(whole(&mut queue), [b"READY"]);
         assert_eq!((queue.messages, queue.bytes), (0, 5));
     }
 }

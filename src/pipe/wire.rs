@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::feed::Feed;
 use super::received::{keep_newest, meet};
-use super::sending::{HEAVY, SEGMENT};
+use super::sending::{BY_REFERENCE, HEAVY, SEGMENT};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
 use crate::message::{Metadata, Msg};
 use crate::sync::{BiasedLock, Lock};
@@ -144,6 +144,7 @@ impl Wire {
     /// The connection is over for good.
     pub fn end(&self) {
         if !self.gone.swap(true, Ordering::AcqRel) {
+            self.send.lock().express = false;
             self.post(|target| Notice::Ended(target.key));
         }
     }
@@ -284,6 +285,11 @@ pub struct End {
     /// Messages and bytes appended under guard since the connection was last asked.
     unflushed: u32,
     unflushed_bytes: usize,
+    /// The thread that may append without further ado while [`SendQueue::express`] holds too, and whether it is one
+    /// that must not wait; 0 for none. Then there is no part of a message in `stage`, and nothing counts as seen of the
+    /// room for those that may wait.
+    express: usize,
+    express_hurried: bool,
     /// Messages that a caller that must not wait may append by what was last seen of the queue, and when that was;
     /// None: the next one sees how it is by then.
     credit: usize,
@@ -306,6 +312,8 @@ impl End {
             consumed: 0,
             unflushed: 0,
             unflushed_bytes: 0,
+            express: 0,
+            express_hurried: false,
             credit: 0,
             looked: None,
             heavy: false,
@@ -326,6 +334,7 @@ impl End {
         self.wire.send_mark.store(send, Ordering::Relaxed);
         self.wire.receive_mark.store(receive, Ordering::Relaxed);
         (self.credit, self.looked) = (0, None);
+        self.express = 0;
         let mut queue = self.wire.send.lock();
         // Whoever appends there goes by the old marks.
         queue.leave_feed();
@@ -529,6 +538,7 @@ impl End {
         }
         if msg.more() {
             drop(queue);
+            self.express = 0;
             self.stage.push(msg.take());
         } else {
             queue.push(msg);
@@ -554,20 +564,51 @@ impl End {
         {
             return false;
         }
+        let limit = wire.send_limit();
         let mut queue = wire.send.lock();
         queue.leave_feed();
-        if queue.pending() >= wire.send_limit() || !queue.push_bytes(bytes) {
+        if queue.pending() >= limit || !queue.push_bytes(bytes) {
             return false;
         }
+        let guarded = wire.guarded.load(Ordering::Relaxed);
+        // Again, for whoever says so takes the permission back after it.
+        let there = !wire.gone.load(Ordering::Relaxed) && !wire.deaf.load(Ordering::Relaxed);
+        let room = limit.saturating_sub(queue.pending()) >= GUARDED_STRIDE as usize;
+        queue.express = guarded && there && room;
+        self.express = if queue.express { this_thread() } else { 0 };
+        self.express_hurried = hurried;
         drop(queue);
         if hurried {
             self.credit -= 1;
         } else {
             // As [`End::admits`] does; what was seen of the room is looked up anew by who needs it.
-            (self.credit, self.looked) = (self.credit.saturating_sub(1), None);
+            (self.credit, self.looked) = (0, None);
         }
         self.unflushed_bytes += bytes.len();
         self.flush(urgency, hurried);
+        true
+    }
+
+    /// As [`End::send_bytes`], where that thread has done the same a moment ago and nothing came between: for some more
+    /// messages under guard.
+    #[inline(always)]
+    pub(super) fn send_express(&mut self, bytes: &[u8], hurried: bool) -> bool {
+        if self.express != this_thread()
+            || self.express_hurried != hurried
+            || hurried && self.credit == 0
+            || self.unflushed >= GUARDED_STRIDE
+            || self.unflushed_bytes >= SEGMENT
+            || bytes.len() >= BY_REFERENCE
+            || self.wire.eager.load(Ordering::Relaxed)
+        {
+            return false;
+        }
+        if !self.wire.send.lock().push_express(bytes) {
+            return false;
+        }
+        self.credit = self.credit.saturating_sub(1);
+        self.unflushed += 1;
+        self.unflushed_bytes += bytes.len();
         true
     }
 
@@ -593,6 +634,7 @@ impl End {
             return None;
         }
         queue.join_feed(feed, &self.driver);
+        self.express = 0;
         (self.credit, self.looked) = (0, None);
         Some(room)
     }
@@ -692,6 +734,7 @@ impl End {
             return;
         }
         self.wire.deaf.store(true, Ordering::Release);
+        self.express = 0;
         self.stage.clear();
         let mut queue = self.wire.receive.lock();
         self.items.append(&mut queue.items);
@@ -708,6 +751,7 @@ impl End {
     pub(super) fn close(&mut self, linger_ms: i32) {
         if !self.closed {
             self.closed = true;
+            self.express = 0;
             self.stage.clear();
             self.wire.send.lock().leave_feed();
             if !self.wire.gone.load(Ordering::Acquire) {
@@ -718,6 +762,7 @@ impl End {
 
     pub(super) fn fail(&mut self) {
         self.closed = true;
+        self.express = 0;
         self.wire.send.lock().leave_feed();
         self.driver.fail();
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Environment;
 use super::about::About;
 use super::endpoints::Endpoint;
+use super::express::Express;
 use super::monitor::Monitor;
 use super::spin::Spin;
 use super::wait::Attended;
@@ -34,6 +35,7 @@ pub(super) struct Core {
     /// What handshakes go by, and the options that it was made of: many connections share it.
     pub(super) handshake: Option<(Arc<Options>, Arc<handshake::Config>)>,
     pub(super) about: Arc<About>,
+    pub(super) express: Express,
     /// The last part received has more after it.
     pub(super) more_to_read: bool,
     /// Receives since other threads' news were last looked at.
@@ -73,6 +75,7 @@ impl Core {
             endpoints: Vec::new(),
             next_endpoint: 1,
             handshake: None,
+            express: Express::default(),
             more_to_read: false,
             unheeded: 0,
             attended: Arc::default(),
@@ -102,6 +105,7 @@ impl Core {
 
     #[cold]
     fn process_notices(&mut self) {
+        self.express.end();
         let mut notices = std::mem::take(&mut self.notices);
         self.mailbox.take(&mut notices);
         for notice in notices.drain(..) {
@@ -222,6 +226,7 @@ impl Core {
 
     /// The far side of a pipe is gone: the pipe goes too, once what it holds was read.
     fn ended(&mut self, id: PipeId) {
+        self.express.end();
         let over = self.pipes.get(id).is_none_or(|pipe| {
             pipe.exhausted() || pipe.retracted() && !self.pattern.is_amid_message_of(id)
         });
@@ -235,11 +240,18 @@ impl Core {
 
     /// Lets a pipe go.
     pub(super) fn remove(&mut self, id: PipeId) {
+        self.express.end();
         self.ending.retain(|ending| *ending != id);
         if self.pipes.get(id).is_some() {
             self.pattern.detach(&mut self.pipes, id);
             self.pipes.remove(id);
         }
+    }
+
+    /// Whether no pipe is on its way out.
+    #[inline]
+    pub(super) fn is_swept(&self) -> bool {
+        self.ending.is_empty()
     }
 
     /// Lets go of pipes that are over: exhausted ones, and those the pattern ended.

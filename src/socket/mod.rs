@@ -8,6 +8,7 @@
 mod about;
 mod core;
 mod endpoints;
+mod express;
 mod monitor;
 mod options;
 mod poll;
@@ -137,6 +138,14 @@ pub fn lookup(handle: usize) -> Result<Socket, Error> {
 impl Socket {
     #[inline]
     fn lock(self) -> Result<Guard<'static, Box<Core>>, Error> {
+        let mut core = self.lock_express()?;
+        core.express.end();
+        Ok(core)
+    }
+
+    /// The lock, for those who do no more than the call before, as [`express`] has it, or end that by themselves.
+    #[inline(always)]
+    fn lock_express(self) -> Result<Guard<'static, Box<Core>>, Error> {
         SOCKETS.lock(self.0).map_err(|stale| match stale {
             Stale::Unknown => Error::NotSocket,
             // In the child of a fork nothing inherited works any more; only close does.
@@ -148,6 +157,14 @@ impl Socket {
     #[inline(always)]
     fn enter(self) -> Result<Guard<'static, Box<Core>>, Error> {
         let core = self.lock()?;
+        core.check()?;
+        Ok(core)
+    }
+
+    /// As [`Socket::lock_express`], of a socket whose context lives.
+    #[inline(always)]
+    fn enter_express(self) -> Result<Guard<'static, Box<Core>>, Error> {
+        let core = self.lock_express()?;
         core.check()?;
         Ok(core)
     }

@@ -30,13 +30,18 @@ impl Socket {
             // Copied before the lock is taken.
             return self.send(&mut Msg::copy_of(bytes)?, flags);
         }
-        let mut guard = self.enter()?;
+        let mut guard = self.enter_express()?;
         let core: &mut Core = &mut guard;
+        if core.send_express(bytes, flags) {
+            return Ok(bytes.len());
+        }
         core.process();
         core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
         if flags & ZMQ_SNDMORE == 0 && core.pattern.send_bytes(&mut core.pipes, bytes) {
+            core.begin_express_output();
             return Ok(bytes.len());
         }
+        core.express.end_output();
         self.send_in(guard, &mut Msg::copy_of(bytes)?, flags)
     }
 
@@ -120,14 +125,20 @@ impl Socket {
     /// Receives a part (zmq_recv(3)): copies as many of its bytes as fit, and tells how many it has.
     #[inline]
     pub fn recv_bytes(self, into: &mut [u8], flags: i32) -> Result<usize, Error> {
-        let mut guard = self.enter()?;
+        let mut guard = self.enter_express()?;
         let core: &mut Core = &mut guard;
         core.begin_receive();
+        if let Some(size) = core.recv_express(into) {
+            core.more_to_read = false;
+            return Ok(size);
+        }
         if let Some(size) = core.pattern.recv_bytes(&mut core.pipes, into) {
             core.more_to_read = false;
             core.sweep();
+            core.begin_express_input();
             return Ok(size);
         }
+        core.express.end_input();
         // Received in place: a message that comes as part of a result is moved once more.
         let mut msg = Msg::new();
         let size = self.receive_in(guard, &mut msg, flags, true)?;

@@ -229,6 +229,7 @@ impl Core {
     /// As [`Core::pull`], from those of `list` that have something to say; without marks from all.
     fn pull_marked(&mut self, own: usize, list: &Arc<Vec<Attended>>, marks: &[PollFd]) -> bool {
         self.owner.turn.touch();
+        self.express.end_input();
         let (mut any, mut over) = (false, 0);
         for (n, attended) in list.iter().enumerate() {
             if marks.get(n).is_some_and(|mark| mark.revents() == 0) {

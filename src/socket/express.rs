@@ -1,0 +1,82 @@
+//! Short cuts for one message after the other to or from the same pipe: which one that is was asked once.
+//!
+//! They hold until anything else is done with the socket. What a message takes is in `pattern` and `pipe`, and so is
+//! the answer; here it is only remembered.
+
+use super::core::Core;
+use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
+use crate::pattern::copy_out;
+use crate::pipe::PipeId;
+
+/// So many messages are sent between two looks at what other threads left.
+const HEED_EVERY: u32 = 32;
+
+/// The pipes that come next.
+#[derive(Debug, Default)]
+pub(super) struct Express {
+    output: Option<PipeId>,
+    /// Messages until the mailbox is looked at.
+    left: u32,
+    input: Option<PipeId>,
+}
+
+impl Express {
+    /// Something else is done with the socket.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        (self.output, self.input) = (None, None);
+    }
+
+    #[inline]
+    pub(super) fn end_output(&mut self) {
+        self.output = None;
+    }
+
+    #[inline]
+    pub(super) fn end_input(&mut self) {
+        self.input = None;
+    }
+}
+
+impl Core {
+    /// After [`Pattern::send_bytes`](crate::pattern::Pattern::send_bytes).
+    #[inline]
+    pub(super) fn begin_express_output(&mut self) {
+        self.express.output = self.pattern.only_output();
+        self.express.left = HEED_EVERY;
+    }
+
+    /// After [`Pattern::recv_bytes`](crate::pattern::Pattern::recv_bytes).
+    #[inline]
+    pub(super) fn begin_express_input(&mut self) {
+        if self.is_swept() {
+            self.express.input = self.pattern.only_input();
+        }
+    }
+
+    /// Sends a message of one part like the one before; false where it is not like it.
+    #[inline(always)]
+    pub(super) fn send_express(&mut self, bytes: &[u8], flags: i32) -> bool {
+        let Some(id) = self.express.output else { return false };
+        let sent = flags & ZMQ_SNDMORE == 0
+            && self.express.left > 0
+            && self
+                .pipes
+                .get(id)
+                .is_some_and(|pipe| pipe.send_express(bytes, flags & ZMQ_DONTWAIT != 0));
+        self.express.left = self.express.left.wrapping_sub(1);
+        sent
+    }
+
+    /// Receives a message of one part from where the one before came from: its size; None where there is none at hand.
+    #[inline(always)]
+    pub(super) fn recv_express(&mut self, into: &mut [u8]) -> Option<usize> {
+        let pipe = self.pipes.get(self.express.input?)?;
+        let mut size = 0;
+        let got = pipe.receive_bytes(|bytes| {
+            size = copy_out(bytes, into);
+            true
+        });
+        got.then_some(size)
+    }
+}
