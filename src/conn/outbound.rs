@@ -31,8 +31,12 @@ use crate::zmtp::{Protocol, command};
 const DENSE_NS: u64 = 10_000;
 /// So many in the same thread, on any connections, are one too.
 const DENSE_THREAD: u8 = 8;
-/// Under guard a sender writes by itself when the last write is longer ago than this.
-const STALE_NS: u64 = 30_000;
+/// Under guard a sender writes by itself when the last write is longer ago than this, or when so many eighths of the
+/// mark wait: the more at once the better, but who answers leaves the other end nothing to do meanwhile.
+const STALE_NS: u64 = 60_000;
+const STALE_ANSWER_NS: u64 = 30_000;
+const FULL_EIGHTHS: usize = 7;
+const FULL_EIGHTHS_ANSWER: usize = 4;
 /// Under guard a sender writes by itself when this much waits.
 const FULL_BYTES: usize = 64 * 1024;
 /// Guard rounds without anything to do until the guard is lifted.
@@ -262,9 +266,13 @@ impl Connection {
             Urgency::Now => self.drain(queue),
             Urgency::Auto | Urgency::Soon if self.wire.guarded.load(Ordering::Relaxed) => {
                 let now = clock();
+                let (eighths, stale) = match urgency {
+                    Urgency::Soon => (FULL_EIGHTHS_ANSWER, STALE_ANSWER_NS),
+                    _ => (FULL_EIGHTHS, STALE_NS),
+                };
                 let due = queue.bytes >= FULL_BYTES
-                    || queue.messages >= self.wire.send_limit() / 2
-                    || now.saturating_sub(queue.link.last_flush) >= STALE_NS;
+                    || queue.messages >= self.wire.send_limit() / 8 * eighths
+                    || now.saturating_sub(queue.link.last_flush) >= stale;
                 if due {
                     queue.link.last_flush = now;
                     self.wire.flushed.store(true, Ordering::Relaxed);
