@@ -3,6 +3,8 @@
 //! Only headers are dealt with here; what a body means, and how large it may be, is for the callers
 //! to say.
 
+use super::append::append;
+
 /// Further parts of the same message follow.
 pub const MORE: u8 = 1;
 /// The length takes eight bytes instead of one.
@@ -93,23 +95,17 @@ pub fn push_header(out: &mut Vec<u8>, flags: u8, body_len: usize) {
 #[inline]
 pub fn push(out: &mut Vec<u8>, flags: u8, body: &[u8]) {
     out.reserve(MAX_HEADER_LEN + body.len());
-    push_header(out, flags, body.len());
-    // Short ones as two pieces that may overlap: a call to memcpy costs more than the copy.
-    match body.len() {
-        8..=15 => push_ends::<8>(out, body),
-        16..=32 => push_ends::<16>(out, body),
-        33..=64 => push_ends::<32>(out, body),
-        _ => out.extend_from_slice(body),
+    if !push_within(out, flags, body) {
+        push_header(out, flags, body.len());
+        out.extend_from_slice(body);
     }
 }
 
-/// Appends the first `N` bytes and the last `N`, which are all where there are at most twice as many.
+/// As [`push`], of a short frame for which there is memory; false for any other.
 #[inline(always)]
-fn push_ends<const N: usize>(out: &mut Vec<u8>, body: &[u8]) {
-    let end = out.len() + body.len();
-    if let (Some(first), Some(last)) = (body.first_chunk::<N>(), body.last_chunk::<N>()) {
-        out.extend_from_slice(first);
-        out.truncate(end - N);
-        out.extend_from_slice(last);
+pub fn push_within(out: &mut Vec<u8>, flags: u8, body: &[u8]) -> bool {
+    match u8::try_from(body.len()) {
+        Ok(length) => append(out, [flags & !LONG, length], body),
+        Err(_) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! `Msg`, one message part: the 64 bytes that C programs hold as `zmq_msg_t`.
 //!
-//! This file is the safe face; all unsafe code, and with it the layout, is in `raw` and `memory`. Nothing here
-//! knows sockets, pipes or the wire.
+//! This file is the safe face; all unsafe code is in `raw` and `memory`, and with it the layout, and in `append`. Nothing
+//! here knows sockets, pipes or the wire.
 //!
 //! A part keeps up to [`Msg::INLINE_MAX`] bytes in itself. Larger ones are held by a counted
 //! block, a counted slice of a receive chunk, or memory of the caller's with a function to free
@@ -9,6 +9,8 @@
 //! data changes by that.
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code, reason = "memory that is reserved and then written")]
+mod append;
 pub mod frame;
 #[allow(unsafe_code, reason = "memory that is allocated and counted by hand")]
 mod memory;

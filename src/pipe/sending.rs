@@ -155,15 +155,28 @@ impl SendQueue {
     /// As [`SendQueue::push_bytes`], by a sender that may ([`SendQueue::express`]); false where there is no memory yet.
     #[inline(always)]
     pub(super) fn push_express(&mut self, body: &[u8]) -> bool {
-        let tail = &mut self.tail;
-        let before = tail.bytes.len();
-        if !self.express || tail.bytes.capacity() - before < frame::MAX_HEADER_LEN + body.len() {
+        if !self.express || !self.push_at_tail(body) {
             return false;
         }
-        frame::push(&mut tail.bytes, 0, body);
-        tail.messages += 1;
-        self.bytes += tail.bytes.len() - before;
+        self.tail.messages += 1;
         self.messages += 1;
+        true
+    }
+
+    /// Frames a message in the memory that is there.
+    #[inline(always)]
+    fn push_at_tail(&mut self, body: &[u8]) -> bool {
+        let bytes = &mut self.tail.bytes;
+        let before = bytes.len();
+        if body.len() > usize::from(u8::MAX) {
+            if bytes.capacity() - before < frame::MAX_HEADER_LEN + body.len() {
+                return false;
+            }
+            frame::push(bytes, 0, body);
+        } else if !frame::push_within(bytes, 0, body) {
+            return false;
+        }
+        self.bytes += bytes.len() - before;
         true
     }
 

@@ -290,6 +290,8 @@ pub struct End {
     /// room for those that may wait.
     express: usize,
     express_hurried: bool,
+    /// Until `unflushed` has come to this.
+    express_end: u32,
     /// Messages that a caller that must not wait may append by what was last seen of the queue, and when that was;
     /// None: the next one sees how it is by then.
     credit: usize,
@@ -314,6 +316,7 @@ impl End {
             unflushed_bytes: 0,
             express: 0,
             express_hurried: false,
+            express_end: 0,
             credit: 0,
             looked: None,
             heavy: false,
@@ -586,6 +589,10 @@ impl End {
         }
         self.unflushed_bytes += bytes.len();
         self.flush(urgency, hurried);
+        self.express_end = match u32::try_from(self.credit) {
+            Ok(credit) if hurried => self.unflushed.saturating_add(credit.min(GUARDED_STRIDE)),
+            _ => GUARDED_STRIDE,
+        };
         true
     }
 
@@ -595,19 +602,17 @@ impl End {
     pub(super) fn send_express(&mut self, bytes: &[u8], hurried: bool) -> bool {
         if self.express != this_thread()
             || self.express_hurried != hurried
-            || hurried && self.credit == 0
-            || self.unflushed >= GUARDED_STRIDE
-            || self.unflushed_bytes >= SEGMENT
+            || self.unflushed >= self.express_end
             || bytes.len() >= BY_REFERENCE
             || self.wire.eager.load(Ordering::Relaxed)
+            || !self.wire.send.lock().push_express(bytes)
         {
             return false;
         }
-        if !self.wire.send.lock().push_express(bytes) {
-            return false;
-        }
-        self.credit = self.credit.saturating_sub(1);
         self.unflushed += 1;
+        if hurried {
+            self.credit -= 1;
+        }
         self.unflushed_bytes += bytes.len();
         true
     }
