@@ -1,6 +1,7 @@
 //! Waiting for many sockets and descriptors at once (zmq_poll(3), zmq_ppoll).
 
 use super::Socket;
+use super::spin::Turn;
 use super::wait::{Wait, deadline};
 use crate::base::{Error, constants as c};
 use crate::sys::{self, PollFd, SignalMask};
@@ -52,15 +53,20 @@ pub fn poll_masked(
     let until = deadline(timeout_ms);
     let mut wait = Wait::new();
     wait.set_mask(mask);
+    let mut looking = Looking::begin(items, mask.is_some())?;
     let mut first = true;
     loop {
         if first {
             join(items, &mut wait)?;
             first = false;
         }
-        let ready = look(items, &mut fds, false, 1)?;
+        let ready = look(items, &mut fds, !looking.is_over(), 1)?;
         if ready > 0 {
+            looking.end();
             return Ok(ready);
+        }
+        if looking.again()? {
+            continue;
         }
         match wait.sleep(&mut fds, until) {
             Ok(()) => {}
@@ -78,6 +84,48 @@ pub fn poll_masked(
             wait = Wait::new();
             wait.set_mask(mask);
             first = true;
+        }
+    }
+}
+
+/// Looking again before sleeping, as the experience of the first socket that is waited for to read from says.
+struct Looking(Option<(Socket, Turn)>);
+
+impl Looking {
+    fn begin(items: &[PollItem], masked: bool) -> Result<Looking, Error> {
+        /// To look at more takes longer than to wake up.
+        const FEW: usize = 4;
+        let reads = |item: &PollItem| match item.target {
+            Target::Socket(handle) if i32::from(item.events) & c::ZMQ_POLLIN != 0 => Some(handle),
+            _ => None,
+        };
+        let socket = items.iter().find_map(reads).filter(|_| items.len() <= FEW && !masked);
+        let turn = |handle| {
+            let turn = Socket(handle).enter()?.spin.begin();
+            Ok((Socket(handle), turn))
+        };
+        socket.map(turn).transpose().map(Looking)
+    }
+
+    /// Whether the next thing to do is to sleep.
+    fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(|(_, turn)| turn.sleeps())
+    }
+
+    fn again(&mut self) -> Result<bool, Error> {
+        match &mut self.0 {
+            Some((socket, turn)) if !turn.sleeps() => Ok(socket.enter()?.spin.again(turn)),
+            _ => Ok(false),
+        }
+    }
+
+    /// Something was found.
+    fn end(self) {
+        if let Some((socket, turn)) = self.0
+            && !turn.sleeps()
+            && let Ok(mut core) = socket.enter()
+        {
+            core.spin.end(&turn);
         }
     }
 }
