@@ -159,6 +159,18 @@ impl Msg {
         Some((self.flags.get(), unsafe { slice::from_raw_parts(self.inline_ptr(), length) }))
     }
 
+    /// The bytes, `most` of them at most, of a part that need not be kept whole: it has no metadata, no group and no
+    /// routing id, is no command, and nobody else has its memory. None, too, where more than that has to be asked.
+    #[inline(always)]
+    pub fn bare_bytes(&self, most: usize) -> Option<&[u8]> {
+        let (flags, bytes) = match self.plain() {
+            Some(plain) => plain,
+            None if self.length == BLOCK => self.sole_bytes(most)?,
+            None => return None,
+        };
+        (flags & !super::MORE == 0).then_some(bytes)
+    }
+
     /// As [`Msg::plain`], also of a part whose bytes, `most` of them at most, lie in a block that nobody else
     /// uses.
     #[inline(never)]

@@ -232,36 +232,43 @@ impl Peers {
 /// Messages as `[name][parts...]`, for the types that show the names of peers.
 #[derive(Default)]
 pub(super) struct Named {
-    /// The first part of the message whose name was given out.
-    first: Option<Msg>,
+    /// The first part of the message whose name was given out, if one is `named`.
+    first: Msg,
+    named: bool,
 }
 
 impl Named {
-    pub(super) fn recv(&mut self, peers: &mut Peers, pipes: &mut Pipes) -> Result<Msg, Error> {
-        if let Some(first) = self.first.take() {
-            return Ok(first);
+    /// On an error `msg` is left alone.
+    #[inline]
+    pub(super) fn recv_into(
+        &mut self,
+        peers: &mut Peers,
+        pipes: &mut Pipes,
+        msg: &mut Msg,
+    ) -> Result<(), Error> {
+        if std::mem::take(&mut self.named) {
+            *msg = self.first.take();
+            return Ok(());
         }
-        let begins = !peers.input.is_amid_message();
-        let (id, msg) = peers.input.recv(pipes)?;
-        if !begins {
-            return Ok(msg);
+        if peers.input.is_amid_message() {
+            return peers.input.recv_into(pipes, msg).map(drop);
         }
+        let id = peers.input.recv_into(pipes, &mut self.first)?;
         let name = pipes.get(id).map(|pipe| pipe.routing_id()).unwrap_or_default();
-        let mut name = match Msg::copy_of(name) {
-            Ok(name) => name,
-            Err(error) => {
-                peers.input.skip_rest(pipes);
-                return Err(error);
-            }
-        };
-        name.set_more(true);
-        name.set_metadata(msg.metadata().cloned());
-        self.first = Some(msg);
-        Ok(name)
+        if let Err(error) = msg.assign(name) {
+            peers.input.skip_rest(pipes);
+            return Err(error);
+        }
+        msg.set_more(true);
+        if let Some(metadata) = self.first.metadata() {
+            msg.set_metadata(Some(metadata.clone()));
+        }
+        self.named = true;
+        Ok(())
     }
 
     pub(super) fn can_recv(&mut self, peers: &mut Peers, pipes: &mut Pipes) -> bool {
-        self.first.is_some() || peers.input.can_recv(pipes)
+        self.named || peers.input.can_recv(pipes)
     }
 }
 

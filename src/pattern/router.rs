@@ -46,7 +46,7 @@ impl Router {
             }
             self.amid_message = true;
         }
-        msg.take();
+        msg.clear();
         Ok(())
     }
 }
@@ -88,12 +88,15 @@ impl Pattern for Router {
         }
         let more = msg.more();
         self.amid_message = more;
-        let msg = msg.take();
-        let Some(id) = self.receiver else { return Ok(()) };
-        let Some(pipe) = pipes.get(id) else { return Ok(()) };
+        let Some((id, pipe)) = self.receiver.and_then(|id| Some((id, pipes.get(id)?))) else {
+            msg.take();
+            return Ok(());
+        };
         if self.peers.options.raw && msg.is_empty() {
+            msg.take();
             pipe.terminate(false);
-        } else if pipe.write(msg).is_err() {
+        } else if !pipe.send(msg) {
+            msg.take();
             pipe.rollback();
             self.receiver = None;
             pipes.count_unroutable();
@@ -104,7 +107,12 @@ impl Pattern for Router {
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
-        self.input.recv(&mut self.peers, pipes)
+        let mut msg = Msg::new();
+        self.recv_into(pipes, &mut msg).map(|()| msg)
+    }
+
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        self.input.recv_into(&mut self.peers, pipes, msg)
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

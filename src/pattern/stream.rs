@@ -87,7 +87,12 @@ impl Pattern for Stream {
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {
-        self.input.recv(&mut self.peers, pipes)
+        let mut msg = Msg::new();
+        self.recv_into(pipes, &mut msg).map(|()| msg)
+    }
+
+    fn recv_into(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        self.input.recv_into(&mut self.peers, pipes, msg)
     }
 
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {

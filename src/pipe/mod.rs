@@ -581,6 +581,15 @@ impl Pipe {
         }
     }
 
+    /// What messages read from now on carry.
+    #[inline]
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        match &self.end {
+            End::Inproc(_) => None,
+            End::Wire(end) => end.metadata.as_ref(),
+        }
+    }
+
     /// Says where notices for this end go. Set once, when a socket takes the pipe in.
     pub fn bind_target(&mut self, target: Target) {
         match &mut self.end {

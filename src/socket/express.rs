@@ -5,6 +5,7 @@
 
 use super::core::Core;
 use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
+use crate::message::Msg;
 use crate::pattern::copy_out;
 use crate::pipe::PipeId;
 
@@ -78,5 +79,23 @@ impl Core {
             true
         });
         got.then_some(size)
+    }
+
+    /// As [`Core::recv_express`], into a message; false where there is none at hand, or none that is to be copied. Where the
+    /// caller has no use for metadata, `bare`.
+    #[inline(always)]
+    pub(super) fn recv_express_into(&mut self, msg: &mut Msg, bare: bool) -> bool {
+        /// Larger ones share the memory that they were received into.
+        const COPIED: usize = 1024;
+        let pipe = self.express.input.and_then(|id| self.pipes.get(id));
+        let Some(pipe) = pipe else { return false };
+        let got = pipe.receive_bytes(|bytes| bytes.len() < COPIED && msg.assign(bytes).is_ok());
+        if got
+            && !bare
+            && let Some(metadata) = pipe.metadata()
+        {
+            msg.set_metadata(Some(metadata.clone()));
+        }
+        got
     }
 }

@@ -13,13 +13,26 @@ use crate::sync::handles::Guard;
 const HEED_EVERY: u32 = 100;
 /// So many bytes may be copied under a socket's lock.
 const SMALL: usize = 8192;
+/// A message with so many is sent as its bytes, where it is one part and nothing else.
+const COPIED: usize = 4096;
 
 impl Socket {
     /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.
     #[inline]
     pub fn send(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
-        let mut guard = self.enter()?;
-        guard.process();
+        let mut guard = self.enter_express()?;
+        if msg.metadata().is_some() {
+            msg.set_metadata(None);
+        }
+        match msg.bare_bytes(COPIED) {
+            Some(bytes) if guard.send_whole(bytes, flags) => {
+                let size = bytes.len();
+                msg.clear();
+                return Ok(size);
+            }
+            Some(_) => {}
+            None => guard.process(),
+        }
         self.send_in(guard, msg, flags)
     }
 
@@ -31,17 +44,9 @@ impl Socket {
             return self.send(&mut Msg::copy_of(bytes)?, flags);
         }
         let mut guard = self.enter_express()?;
-        let core: &mut Core = &mut guard;
-        if core.send_express(bytes, flags) {
+        if guard.send_whole(bytes, flags) {
             return Ok(bytes.len());
         }
-        core.process();
-        core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
-        if flags & ZMQ_SNDMORE == 0 && core.pattern.send_bytes(&mut core.pipes, bytes) {
-            core.begin_express_output();
-            return Ok(bytes.len());
-        }
-        core.express.end_output();
         self.send_in(guard, &mut Msg::copy_of(bytes)?, flags)
     }
 
@@ -52,11 +57,9 @@ impl Socket {
         flags: i32,
     ) -> Result<usize, Error> {
         let core: &mut Core = &mut guard;
+        core.express.end_output();
         let size = msg.size();
         msg.set_more(flags & ZMQ_SNDMORE != 0);
-        if msg.metadata().is_some() {
-            msg.set_metadata(None);
-        }
         core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
         match core.send(msg) {
             Ok(()) => {
@@ -138,7 +141,6 @@ impl Socket {
             core.begin_express_input();
             return Ok(size);
         }
-        core.express.end_input();
         // Received in place: a message that comes as part of a result is moved once more.
         let mut msg = Msg::new();
         let size = self.receive_in(guard, &mut msg, flags, true)?;
@@ -149,8 +151,13 @@ impl Socket {
 
     #[inline]
     fn receive(self, msg: &mut Msg, flags: i32, bare: bool) -> Result<usize, Error> {
-        let mut guard = self.enter()?;
-        guard.begin_receive();
+        let mut guard = self.enter_express()?;
+        let core: &mut Core = &mut guard;
+        core.begin_receive();
+        if core.recv_express_into(msg, bare) {
+            core.more_to_read = false;
+            return Ok(msg.size());
+        }
         self.receive_in(guard, msg, flags, bare)
     }
 
@@ -163,9 +170,15 @@ impl Socket {
         bare: bool,
     ) -> Result<usize, Error> {
         let core: &mut Core = &mut guard;
+        core.express.end_input();
         core.pipes.set_bare(bare);
         match core.recv(msg) {
-            Ok(()) => Ok(msg.size()),
+            Ok(()) => {
+                if !core.more_to_read {
+                    core.begin_express_input();
+                }
+                Ok(msg.size())
+            }
             Err(Error::Again) => self.recv_later(guard, msg, flags, bare),
             Err(error) => Err(error),
         }
@@ -229,6 +242,24 @@ fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
 }
 
 impl Core {
+    /// Sends a message of one part that is but these bytes; false, with nothing done, where it takes more than that.
+    #[inline(always)]
+    fn send_whole(&mut self, bytes: &[u8], flags: i32) -> bool {
+        self.send_express(bytes, flags) || self.send_whole_first(bytes, flags)
+    }
+
+    /// As [`Core::send_whole`], the first of several.
+    #[inline]
+    fn send_whole_first(&mut self, bytes: &[u8], flags: i32) -> bool {
+        self.process();
+        self.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
+        let sent = flags & ZMQ_SNDMORE == 0 && self.pattern.send_bytes(&mut self.pipes, bytes);
+        if sent {
+            self.begin_express_output();
+        }
+        sent
+    }
+
     /// Now and then looks at what other threads left.
     #[inline]
     fn begin_receive(&mut self) {
