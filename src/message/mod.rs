@@ -32,6 +32,12 @@ const COMMAND: u8 = 2;
 /// The part names a peer and was put in front by a socket.
 const ROUTING_ID_FRAME: u8 = 4;
 
+/// Of flags as [`Msg::plain`] tells them: whether more parts follow. None where they say anything else as well.
+#[inline]
+pub fn only_more(flags: u8) -> Option<bool> {
+    (flags & !MORE == 0).then_some(flags & MORE != 0)
+}
+
 impl Msg {
     /// Are there no bytes in this part?
     #[inline]

@@ -168,7 +168,7 @@ impl Msg {
             None if self.length == BLOCK => self.sole_bytes(most)?,
             None => return None,
         };
-        (flags & !super::MORE == 0).then_some(bytes)
+        super::only_more(flags).map(|_| bytes)
     }
 
     /// As [`Msg::plain`], also of a part whose bytes, `most` of them at most, lie in a block that nobody else

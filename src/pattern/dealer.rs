@@ -72,7 +72,7 @@ impl Pattern for Dealer {
         self.input.recv_into(pipes, msg).map(|_| ())
     }
 
-    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<(usize, bool)> {
         self.input.recv_bytes(pipes, into)
     }
 

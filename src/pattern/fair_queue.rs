@@ -97,31 +97,44 @@ impl FairQueue {
 
     /// As [`Pattern::recv_bytes`](super::Pattern::recv_bytes).
     #[inline]
-    pub(super) fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+    pub(super) fn recv_bytes(
+        &mut self,
+        pipes: &mut Pipes,
+        into: &mut [u8],
+    ) -> Option<(usize, bool)> {
         self.recv_bytes_if(pipes, into, |_| true)
     }
 
-    /// As [`FairQueue::recv_bytes`], if they are `wanted`.
+    /// As [`FairQueue::recv_bytes`], if the first part of the message is `wanted`.
     #[inline]
     pub(super) fn recv_bytes_if(
         &mut self,
         pipes: &mut Pipes,
         into: &mut [u8],
         wanted: impl FnOnce(&[u8]) -> bool,
-    ) -> Option<usize> {
-        if self.reading != Reading::Nothing {
-            return None;
-        }
-        let mut size = None;
+    ) -> Option<(usize, bool)> {
+        let begins = match self.reading {
+            Reading::Nothing => true,
+            Reading::Current => false,
+            Reading::Cut => return None,
+        };
+        let mut part = None;
         let pipe = self.ring.current().and_then(|id| pipes.get(id))?;
-        pipe.receive_bytes(|bytes| {
-            size = wanted(bytes).then(|| copy_out(bytes, into));
-            size.is_some()
+        pipe.receive_bytes(|bytes, more| {
+            if !begins || wanted(bytes) {
+                part = Some((copy_out(bytes, into), more));
+            }
+            part.is_some()
         });
-        if size.is_some() {
-            self.ring.advance();
+        match part {
+            Some((_, true)) => self.reading = Reading::Current,
+            Some((_, false)) => {
+                self.reading = Reading::Nothing;
+                self.ring.advance();
+            }
+            None => {}
         }
-        size
+        part
     }
 
     /// As [`Pattern::only_input`](super::Pattern::only_input).

@@ -118,10 +118,10 @@ pub trait Pattern: Send {
         false
     }
 
-    /// Receives a message of one part that is but bytes: copies as many as fit, and tells how many it has.
-    /// None, and nothing is changed, where the next message is not there in this form: then
-    /// [`Pattern::recv_into`] is to be called.
-    fn recv_bytes(&mut self, _pipes: &mut Pipes, _into: &mut [u8]) -> Option<usize> {
+    /// Receives a part that is but bytes: copies as many as fit, and tells how many it has and whether more parts follow.
+    /// None, and nothing is changed, where the next part is not there in this form: then [`Pattern::recv_into`] is to be
+    /// called.
+    fn recv_bytes(&mut self, _pipes: &mut Pipes, _into: &mut [u8]) -> Option<(usize, bool)> {
         None
     }
 

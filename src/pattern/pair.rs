@@ -103,16 +103,17 @@ impl Pattern for Pair {
         self.peer.filter(|_| !self.sending && !self.dropping)
     }
 
-    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
-        if self.cut || self.amid_message {
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<(usize, bool)> {
+        if self.cut {
             return None;
         }
-        let mut size = None;
-        self.peer.and_then(|id| pipes.get(id))?.receive_bytes(|bytes| {
-            size = Some(copy_out(bytes, into));
+        let mut part = None;
+        self.peer.and_then(|id| pipes.get(id))?.receive_bytes(|bytes, more| {
+            part = Some((copy_out(bytes, into), more));
             true
         });
-        size
+        self.amid_message = part.map_or(self.amid_message, |(_, more)| more);
+        part
     }
 
     fn only_input(&self) -> Option<PipeId> {

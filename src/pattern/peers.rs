@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::fair_queue::FairQueue;
 use super::hash::KeyedState;
-use super::switch;
+use super::{copy_out, switch};
 use crate::base::{Error, constants as c};
 use crate::message::Msg;
 use crate::options::non_negative;
@@ -265,6 +265,28 @@ impl Named {
         }
         self.named = true;
         Ok(())
+    }
+
+    /// As [`Pattern::recv_bytes`](super::Pattern::recv_bytes).
+    #[inline]
+    pub(super) fn recv_bytes(
+        &mut self,
+        peers: &mut Peers,
+        pipes: &mut Pipes,
+        into: &mut [u8],
+    ) -> Option<(usize, bool)> {
+        if std::mem::take(&mut self.named) {
+            let part = (copy_out(self.first.data(), into), self.first.more());
+            self.first.clear();
+            return Some(part);
+        }
+        if peers.input.is_amid_message() {
+            return peers.input.recv_bytes(pipes, into);
+        }
+        let id = peers.input.recv_into(pipes, &mut self.first).ok()?;
+        let name = pipes.get(id).map(|pipe| pipe.routing_id()).unwrap_or_default();
+        self.named = true;
+        Some((copy_out(name, into), true))
     }
 
     pub(super) fn can_recv(&mut self, peers: &mut Peers, pipes: &mut Pipes) -> bool {

@@ -115,6 +115,10 @@ impl Pattern for Router {
         self.input.recv_into(&mut self.peers, pipes, msg)
     }
 
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<(usize, bool)> {
+        self.input.recv_bytes(&mut self.peers, pipes, into)
+    }
+
     fn can_recv(&mut self, pipes: &mut Pipes) -> bool {
         self.input.can_recv(&mut self.peers, pipes)
     }

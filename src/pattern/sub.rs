@@ -81,7 +81,7 @@ impl Pattern for Sub {
         received
     }
 
-    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<usize> {
+    fn recv_bytes(&mut self, pipes: &mut Pipes, into: &mut [u8]) -> Option<(usize, bool)> {
         if self.first.is_some() {
             return None;
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Counts, Notice, Target};
-use crate::message::Msg;
+use crate::message::{Msg, only_more};
 use crate::sync::{Lock, Mailbox, Receiver, Sender, channel};
 
 /// Parts of no more bytes may go through the ring as these.
@@ -306,11 +306,19 @@ impl End {
         taken
     }
 
-    /// Gives the bytes of the next message to `take`, where it is at hand and nothing but bytes in one part.
+    /// Gives the bytes of the next part to `take`, with whether more parts follow, where it is at hand and nothing but
+    /// bytes.
     #[inline(always)]
-    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
-        let taken = self.input.pop_bytes(|flags, bytes| flags == 0 && take(bytes));
-        if taken {
+    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8], bool) -> bool) -> bool {
+        let mut last = false;
+        let taken = self.input.pop_bytes(|flags, bytes| match only_more(flags) {
+            Some(more) => {
+                last = !more;
+                take(bytes, more)
+            }
+            None => false,
+        });
+        if taken && last {
             self.count_read();
         }
         taken
@@ -731,14 +739,17 @@ mod tests {
                 assert!(b.receive(&mut got) && !got.more());
                 assert_eq!(got.data(), expected);
             }
-            assert!(!b.receive_bytes(|_| panic!("it has more parts")));
+            assert!(!b.receive_bytes(|bytes, more| {
+                assert!(more && bytes == expected);
+                false
+            }));
             assert!(b.receive(&mut got) && got.more());
             assert_eq!(got.data(), expected);
             assert!(b.receive(&mut got) && !got.more());
             assert_eq!(got.data(), kept.data_mut());
             if size <= BYTES_MAX {
-                assert!(!b.receive_bytes(|_| false));
-                assert!(b.receive_bytes(|bytes| bytes == expected));
+                assert!(!b.receive_bytes(|_, _| false));
+                assert!(b.receive_bytes(|bytes, more| !more && bytes == expected));
             }
             assert!(!b.check_read());
         }

@@ -259,10 +259,10 @@ impl Pipe {
         }
     }
 
-    /// Gives the bytes of the next message to `take`, which says whether it takes them; false where it does not,
-    /// and where the message takes more: it has several parts, or is not at hand.
+    /// Gives the bytes of the next part to `take`, with whether more parts follow; that says whether it takes them. False
+    /// where it does not, and where the part takes more: it is not but bytes, or is not at hand.
     #[inline(always)]
-    pub fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
+    pub fn receive_bytes(&mut self, take: impl FnOnce(&[u8], bool) -> bool) -> bool {
         match &mut self.end {
             End::Inproc(end) if !self.terminated => end.receive_bytes(take),
             End::Wire(end) if !self.terminated => end.receive_bytes(take),

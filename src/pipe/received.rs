@@ -59,9 +59,9 @@ impl Batch {
         true
     }
 
-    /// The body of the next message and where it ends, if it has one part.
+    /// The body of the next part, where it ends, and whether another part of the same message follows.
     #[inline(always)]
-    pub(super) fn whole(&self) -> Option<(&[u8], usize)> {
+    pub(super) fn part(&self) -> Option<(&[u8], usize, bool)> {
         let header = self.chunk.get(self.at..self.end).and_then(frame::parse)?;
         let start = self.at + header.header_len;
         let stop = start + header.body_len as usize;
@@ -69,7 +69,7 @@ impl Batch {
         // What follows is in another processor's cache, or in none. Who reads many sockets in turn finds it here when
         // it comes back.
         expect(&self.chunk, stop + LINE);
-        (header.flags & frame::MORE == 0).then_some((body, stop))
+        Some((body, stop, header.flags & frame::MORE != 0))
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_one_part_is_read_where_it_lies() {
+    fn a_part_is_read_where_it_lies() {
         let mut bytes = Vec::new();
         frame::push(&mut bytes, 0, b"short");
         frame::push(&mut bytes, 0, &[7; 2000]);
@@ -114,15 +114,15 @@ mod tests {
         frame::push(&mut bytes, 0, b"not of this run");
         let mut batch = Batch { chunk: Arc::new(bytes), at: 0, end };
         for expected in [&b"short"[..], &[7; 2000]] {
-            let (body, stop) = batch.whole().expect("one part");
-            assert_eq!(body, expected);
+            let (body, stop, more) = batch.part().expect("one part");
+            assert_eq!((body, more), (expected, false));
             batch.at = stop;
         }
-        assert!(batch.whole().is_none(), "it has two parts");
+        assert!(batch.part().is_some_and(|(body, _, more)| more && body == b"first of two"));
         let mut msg = Msg::new();
         assert!(batch.next(&mut msg) && msg.more());
-        assert_eq!(batch.whole(), Some((&b""[..], end)));
+        assert_eq!(batch.part(), Some((&b""[..], end, false)));
         batch.at = end;
-        assert!(batch.whole().is_none() && !batch.next(&mut msg));
+        assert!(batch.part().is_none() && !batch.next(&mut msg));
     }
 }

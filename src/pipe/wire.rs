@@ -384,20 +384,20 @@ impl End {
         }
     }
 
-    /// Gives the bytes of the next message to `take`, which says whether it takes them; false where it does not, and
-    /// where that message has several parts or has not been fetched yet.
+    /// Gives the bytes of the next part to `take`, with whether more parts follow; that says whether it takes them. False
+    /// where it does not, and where the next part has not been fetched yet.
     #[inline(always)]
-    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8]) -> bool) -> bool {
+    pub(super) fn receive_bytes(&mut self, take: impl FnOnce(&[u8], bool) -> bool) -> bool {
         if self.batch.as_ref().is_none_or(|batch| batch.at >= batch.end) && !self.next_batch() {
             return false;
         }
         let Some(batch) = &mut self.batch else { return false };
-        let Some((body, stop)) = batch.whole() else { return false };
-        if !take(body) {
+        let Some((body, stop, more)) = batch.part() else { return false };
+        if !take(body, more) {
             return false;
         }
         batch.at = stop;
-        self.consumed += 1;
+        self.consumed += usize::from(!more);
         true
     }
 

@@ -74,9 +74,11 @@ impl Core {
     pub(super) fn recv_express(&mut self, into: &mut [u8]) -> Option<usize> {
         let pipe = self.pipes.get(self.express.input?)?;
         let mut size = 0;
-        let got = pipe.receive_bytes(|bytes| {
-            size = copy_out(bytes, into);
-            true
+        let got = pipe.receive_bytes(|bytes, more| {
+            if !more {
+                size = copy_out(bytes, into);
+            }
+            !more
         });
         got.then_some(size)
     }
@@ -89,7 +91,9 @@ impl Core {
         const COPIED: usize = 1024;
         let pipe = self.express.input.and_then(|id| self.pipes.get(id));
         let Some(pipe) = pipe else { return false };
-        let got = pipe.receive_bytes(|bytes| bytes.len() < COPIED && msg.assign(bytes).is_ok());
+        let got = pipe.receive_bytes(|bytes, more| {
+            !more && bytes.len() < COPIED && msg.assign(bytes).is_ok()
+        });
         if got
             && !bare
             && let Some(metadata) = pipe.metadata()

@@ -135,10 +135,14 @@ impl Socket {
             core.more_to_read = false;
             return Ok(size);
         }
-        if let Some(size) = core.pattern.recv_bytes(&mut core.pipes, into) {
-            core.more_to_read = false;
+        if let Some((size, more)) = core.pattern.recv_bytes(&mut core.pipes, into) {
+            core.more_to_read = more;
             core.sweep();
-            core.begin_express_input();
+            if more {
+                core.express.end_input();
+            } else {
+                core.begin_express_input();
+            }
             return Ok(size);
         }
         // Received in place: a message that comes as part of a result is moved once more.

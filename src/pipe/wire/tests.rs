@@ -124,17 +124,19 @@ fn received_bytes_are_read_in_order_whatever_they_came_as() {
     let single = Item::Message(Msg::copy_of(b"d").unwrap());
     let mut items = vec![run(&[b"a", b"b"]), run(&[b"c"]), single, run(&[b"e", b"f"])];
     end.wire.received(&mut items, 6, true);
-    assert!(!end.receive_bytes(|_| panic!("not fetched yet")));
+    assert!(!end.receive_bytes(|_, _| panic!("not fetched yet")));
     let mut msg = Msg::new();
     assert!(end.receive(&mut msg) && msg.data() == b"a");
-    let take = |end: &mut End, expected: &[u8]| end.receive_bytes(|bytes| bytes == expected);
+    let take = |end: &mut End, expected: &[u8]| {
+        end.receive_bytes(|bytes, more| !more && bytes == expected)
+    };
     assert!(!take(&mut end, b"other") && take(&mut end, b"b") && take(&mut end, b"c"));
-    assert!(!end.receive_bytes(|_| panic!("a part by itself")));
+    assert!(!end.receive_bytes(|_, _| panic!("a part by itself")));
     assert!(end.receive(&mut msg) && msg.data() == b"d");
     assert!(take(&mut end, b"e"));
     assert_eq!(end.counts().incoming, 1);
     assert!(end.receive(&mut msg) && msg.data() == b"f");
-    assert!(!end.receive_bytes(|_| true) && !end.receive(&mut msg));
+    assert!(!end.receive_bytes(|_, _| true) && !end.receive(&mut msg));
 }
 
 #[test]
