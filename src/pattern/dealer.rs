@@ -51,9 +51,9 @@ impl Pattern for Dealer {
         self.out.send_with(pipes, msg, urgency).map(drop)
     }
 
-    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
         let urgency = self.urgency(pipes);
-        self.out.send_bytes(pipes, bytes, urgency)
+        self.out.send_bytes(pipes, bytes, more, urgency)
     }
 
     fn only_output(&self) -> Option<PipeId> {

@@ -248,7 +248,7 @@ fn send_otherwise(
     msg: &mut Option<Result<Msg, Error>>,
     urgency: Urgency,
 ) -> bool {
-    if pipe.send_bytes_with(bytes, urgency) {
+    if pipe.send_bytes_with(bytes, false, urgency) {
         return true;
     }
     let msg = msg.get_or_insert_with(|| Msg::copy_of(bytes));

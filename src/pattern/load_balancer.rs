@@ -82,15 +82,24 @@ impl LoadBalancer {
         Err(Error::Again)
     }
 
-    /// Sends a message of one part that is but these bytes; false where that takes more.
+    /// Sends a part that is but these bytes; false where that takes more.
     #[inline]
-    pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], urgency: Urgency) -> bool {
-        if self.writing != Writing::Nothing {
+    pub(super) fn send_bytes(
+        &mut self,
+        pipes: &mut Pipes,
+        bytes: &[u8],
+        more: bool,
+        urgency: Urgency,
+    ) -> bool {
+        if self.writing == Writing::Dropping {
             return false;
         }
         let pipe = self.ring.current().and_then(|id| pipes.get(id));
-        let sent = pipe.is_some_and(|pipe| pipe.send_bytes_with(bytes, urgency));
-        if sent {
+        let sent = pipe.is_some_and(|pipe| pipe.send_bytes_with(bytes, more, urgency));
+        if sent && more {
+            self.writing = Writing::Current;
+        } else if sent {
+            self.writing = Writing::Nothing;
             self.ring.advance();
         }
         sent

@@ -112,9 +112,9 @@ pub trait Pattern: Send {
         Ok(())
     }
 
-    /// Sends a message of one part that is but these bytes, as [`Pattern::send`] would. False, and nothing is
-    /// changed, where it takes more than writing them down: then that one is to be called.
-    fn send_bytes(&mut self, _pipes: &mut Pipes, _bytes: &[u8]) -> bool {
+    /// Sends a part that is but these bytes, as [`Pattern::send`] would; of a message that goes on with `more`. False, and
+    /// nothing is changed, where it takes more than writing them down: then that one is to be called.
+    fn send_bytes(&mut self, _pipes: &mut Pipes, _bytes: &[u8], _more: bool) -> bool {
         false
     }
 

@@ -91,12 +91,13 @@ impl Pattern for Pair {
         Ok(())
     }
 
-    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        !self.sending
-            && self
-                .peer
-                .and_then(|id| pipes.get(id))
-                .is_some_and(|pipe| pipe.send_bytes_with(bytes, Urgency::Auto))
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
+        let pipe = self.peer.filter(|_| !self.dropping).and_then(|id| pipes.get(id));
+        let sent = pipe.is_some_and(|pipe| pipe.send_bytes_with(bytes, more, Urgency::Auto));
+        if sent {
+            self.sending = more;
+        }
+        sent
     }
 
     fn only_output(&self) -> Option<PipeId> {

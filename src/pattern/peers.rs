@@ -124,17 +124,22 @@ impl Peers {
         self.by_name.values().any(|id| pipes.get(*id).is_some_and(|pipe| pipe.check_write()))
     }
 
-    /// Hands on a message that is complete. With more to read the user is not about to wait, and the next
-    /// messages may be for others: then writing is left to the I/O thread, which gathers them.
+    /// Hands on a message that is complete.
     pub(super) fn flush(&mut self, pipes: &mut Pipes, id: PipeId) {
+        let urgency = self.urgency(pipes, id);
+        if let Some(pipe) = pipes.get(id) {
+            pipe.flush_with(urgency);
+        }
+    }
+
+    /// When the message to a peer that is about to be complete should go out. With more to read the user is not about to
+    /// wait, and the next messages may be for others: then writing is left to the I/O thread, which gathers them.
+    pub(super) fn urgency(&mut self, pipes: &mut Pipes, id: PipeId) -> Urgency {
         let again = self.flushed.replace(id) == Some(id);
-        let urgency = match self.input.can_recv(pipes) {
+        match self.input.can_recv(pipes) {
             false => Urgency::Auto,
             true if again => Urgency::Soon,
             true => Urgency::Later,
-        };
-        if let Some(pipe) = pipes.get(id) {
-            pipe.flush_with(urgency);
         }
     }
 

@@ -44,8 +44,8 @@ impl Pattern for Pub {
         self.inner.send(pipes, msg)
     }
 
-    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        self.inner.send_bytes(pipes, bytes)
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
+        self.inner.send_bytes(pipes, bytes, more)
     }
 
     fn can_send(&mut self, pipes: &mut Pipes) -> bool {

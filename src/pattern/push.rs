@@ -33,8 +33,8 @@ impl Pattern for Push {
         self.out.send(pipes, msg).map(drop)
     }
 
-    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
-        self.out.send_bytes(pipes, bytes, Urgency::Auto)
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
+        self.out.send_bytes(pipes, bytes, more, Urgency::Auto)
     }
 
     fn only_output(&self) -> Option<PipeId> {

@@ -5,7 +5,7 @@ use super::{Attach, Pattern};
 use crate::base::{Error, constants as c};
 use crate::message::Msg;
 use crate::options::Value;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, Urgency};
 
 /// The state of a ROUTER.
 #[derive(Default)]
@@ -20,33 +20,29 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Finds the receiver by its name, which the part is.
-    fn begin(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+    /// Finds the receiver of the parts that follow by its name.
+    fn begin(&mut self, pipes: &mut Pipes, name: &[u8]) -> Result<(), Error> {
         self.receiver = None;
-        // Without more parts there is nothing to send; the name is swallowed.
-        if msg.more() {
-            let mut refusal = Error::HostUnreachable;
-            if let Some(id) = self.peers.find(msg.data())
-                && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.deaf())
-            {
-                if (!self.peers.options.mandatory || pipe.admits()) && pipe.check_write() {
-                    self.receiver = Some(id);
-                } else {
-                    refusal = Error::Again;
-                }
+        let mut refusal = Error::HostUnreachable;
+        if let Some(id) = self.peers.find(name)
+            && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.deaf())
+        {
+            if (!self.peers.options.mandatory || pipe.admits()) && pipe.check_write() {
+                self.receiver = Some(id);
+            } else {
+                refusal = Error::Again;
             }
-            if self.receiver.is_none() {
-                if self.peers.options.mandatory {
-                    return Err(refusal);
-                }
-                match refusal {
-                    Error::Again => pipes.count_full(1),
-                    _ => pipes.count_unroutable(),
-                }
-            }
-            self.amid_message = true;
         }
-        msg.clear();
+        if self.receiver.is_none() {
+            if self.peers.options.mandatory {
+                return Err(refusal);
+            }
+            match refusal {
+                Error::Again => pipes.count_full(1),
+                _ => pipes.count_unroutable(),
+            }
+        }
+        self.amid_message = true;
         Ok(())
     }
 }
@@ -81,7 +77,14 @@ impl Pattern for Router {
 
     fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
         if !self.amid_message {
-            return self.begin(pipes, msg);
+            // Without more parts there is nothing to send; the name is swallowed.
+            if msg.more() {
+                self.begin(pipes, msg.data())?;
+            } else {
+                self.receiver = None;
+            }
+            msg.clear();
+            return Ok(());
         }
         if self.peers.options.raw {
             msg.set_more(false);
@@ -104,6 +107,24 @@ impl Pattern for Router {
             self.peers.flush(pipes, id);
         }
         Ok(())
+    }
+
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
+        if self.peers.options.raw {
+            return false;
+        }
+        if !self.amid_message {
+            // Who may be refused is asked once only.
+            return more && !self.peers.options.mandatory && self.begin(pipes, bytes).is_ok();
+        }
+        let Some(id) = self.receiver else { return false };
+        let urgency = if more { Urgency::Auto } else { self.peers.urgency(pipes, id) };
+        let pipe = pipes.get(id);
+        let sent = pipe.is_some_and(|pipe| pipe.send_bytes_with(bytes, more, urgency));
+        if sent {
+            self.amid_message = more;
+        }
+        sent
     }
 
     fn recv(&mut self, pipes: &mut Pipes) -> Result<Msg, Error> {

@@ -344,9 +344,13 @@ impl Pattern for XPub {
         Ok(())
     }
 
-    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) -> bool {
+    fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
         // Whether there is room is asked once for each message: who was refused and asks again is told what has changed.
-        if bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() || self.options.no_drop {
+        if more
+            || bytes.len() > FanOut::BYTES_MAX
+            || self.out.is_amid_message()
+            || self.options.no_drop
+        {
             return false;
         }
         if !self.inbox.unread.is_empty() {

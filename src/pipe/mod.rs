@@ -373,13 +373,19 @@ impl Pipe {
         }
     }
 
-    /// As [`Pipe::send_bytes`], by a connection as well; where the pattern knows how urgent it is.
+    /// As [`Pipe::send_bytes`], by a connection as well, and there also parts of longer messages; where the pattern knows
+    /// how urgent it is.
     #[inline(always)]
-    pub fn send_bytes_with(&mut self, bytes: &[u8], urgency: Urgency) -> bool {
+    pub fn send_bytes_with(&mut self, bytes: &[u8], more: bool, urgency: Urgency) -> bool {
         match &mut self.end {
-            End::Inproc(end) if !self.terminated => end.send_bytes(bytes),
+            End::Inproc(end) if !self.terminated && !more => end.send_bytes(bytes),
             End::Wire(end) if !self.terminated => {
-                end.send_bytes(bytes, urgency, self.mood.hurried.load(Ordering::Relaxed))
+                let hurried = self.mood.hurried.load(Ordering::Relaxed);
+                if more || end.is_amid_bytes() {
+                    end.send_part_bytes(bytes, more, urgency, hurried)
+                } else {
+                    end.send_bytes(bytes, urgency, hurried)
+                }
             }
             _ => false,
         }

@@ -152,6 +152,20 @@ impl SendQueue {
         true
     }
 
+    /// Appends a message in whole frames.
+    pub(super) fn push_framed(&mut self, frames: &[u8]) {
+        if !self.frames {
+            unframed(frames).iter_mut().for_each(|part| self.push(part));
+            return;
+        }
+        debug_assert!(!self.tail.open, "messages are appended whole");
+        let tail = self.room_at_tail();
+        tail.bytes.extend_from_slice(frames);
+        tail.messages += 1;
+        self.bytes += frames.len();
+        self.messages += 1;
+    }
+
     /// As [`SendQueue::push_bytes`], by a sender that may ([`SendQueue::express`]); false where there is no memory yet.
     #[inline(always)]
     pub(super) fn push_express(&mut self, body: &[u8]) -> bool {
@@ -419,6 +433,14 @@ impl SendQueue {
             self.bytes += bytes;
         }
     }
+}
+
+/// The parts that whole frames hold.
+pub(super) fn unframed(frames: &[u8]) -> Vec<Msg> {
+    let mut parts = VecDeque::new();
+    unframe_segment(frames, 0, false, &mut parts);
+    let part = |segment| if let Segment::Message(part) = segment { Some(part) } else { None };
+    parts.into_iter().filter_map(part).collect()
 }
 
 /// Takes one buffer of frames apart, of which the first `gone` bytes went out. `skipping` says, on the way

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::feed::Feed;
 use super::received::{keep_newest, meet};
-use super::sending::{BY_REFERENCE, HEAVY, SEGMENT};
+use super::sending::{BY_REFERENCE, HEAVY, SEGMENT, unframed};
 use super::{Counts, Driver, Notice, PipeKey, Target, Urgency, left};
-use crate::message::{Metadata, Msg};
+use crate::message::{Metadata, Msg, frame};
 use crate::sync::{BiasedLock, Lock};
 use crate::sys::this_thread;
 
@@ -274,8 +274,9 @@ fn limit(mark: i32) -> usize {
 pub struct End {
     wire: Arc<Wire>,
     driver: Arc<dyn Driver>,
-    /// Parts of a message that is not complete.
+    /// Parts of a message that is not complete: these, or frames of them.
     stage: Vec<Msg>,
+    framed: Vec<u8>,
     batch: Option<Batch>,
     items: VecDeque<Item>,
     /// What the messages in them carry.
@@ -308,6 +309,7 @@ impl End {
             wire,
             driver,
             stage: Vec::new(),
+            framed: Vec::new(),
             batch: None,
             items: VecDeque::new(),
             metadata: None,
@@ -523,6 +525,9 @@ impl End {
         if self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf() {
             return false;
         }
+        if !self.framed.is_empty() {
+            self.stage = unframed(&std::mem::take(&mut self.framed));
+        }
         if !self.stage.is_empty() {
             self.send_staged(msg);
             return true;
@@ -559,7 +564,7 @@ impl End {
     pub(super) fn send_bytes(&mut self, bytes: &[u8], urgency: Urgency, hurried: bool) -> bool {
         let wire = &*self.wire;
         if self.closed
-            || !self.stage.is_empty()
+            || !(self.stage.is_empty() && self.framed.is_empty())
             || wire.gone.load(Ordering::Relaxed)
             || wire.deaf.load(Ordering::Relaxed)
             || wire.conflate
@@ -617,10 +622,64 @@ impl End {
         true
     }
 
+    /// Whether [`End::send_part_bytes`] took parts of a message that is not complete.
+    #[inline]
+    pub(super) fn is_amid_bytes(&self) -> bool {
+        !self.framed.is_empty()
+    }
+
+    /// As [`End::send_bytes`], a part of a longer message. Nothing of that is in the queue before it is complete.
+    #[inline]
+    pub(super) fn send_part_bytes(
+        &mut self,
+        bytes: &[u8],
+        more: bool,
+        urgency: Urgency,
+        hurried: bool,
+    ) -> bool {
+        let wire = &*self.wire;
+        let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
+        if self.closed || gone || !self.stage.is_empty() || bytes.len() >= BY_REFERENCE {
+            return false;
+        }
+        if self.framed.is_empty() {
+            if wire.conflate || hurried && self.credit == 0 {
+                return false;
+            }
+            let limit = wire.send_limit();
+            let mut queue = wire.send.lock();
+            queue.leave_feed();
+            if !queue.frames || queue.bytes > HEAVY || queue.pending() >= limit {
+                return false;
+            }
+            self.express = 0;
+        }
+        frame::push(&mut self.framed, if more { frame::MORE } else { 0 }, bytes);
+        if more {
+            return true;
+        }
+        let mut queue = self.wire.send.lock();
+        queue.leave_feed();
+        queue.push_framed(&self.framed);
+        drop(queue);
+        if !hurried {
+            self.looked = None;
+        }
+        self.credit = self.credit.saturating_sub(1);
+        self.unflushed_bytes += self.framed.len();
+        self.framed.clear();
+        if self.framed.capacity() > BY_REFERENCE {
+            self.framed = Vec::new();
+        }
+        self.flush(urgency, hurried);
+        true
+    }
+
     /// As [`super::Pipe::join`].
     pub(super) fn join(&mut self, feed: &Arc<Feed>) -> Option<usize> {
         let over = self.closed || self.wire.gone.load(Ordering::Relaxed) || self.deaf();
-        if over || self.wire.conflate || !self.stage.is_empty() {
+        let amid = !(self.stage.is_empty() && self.framed.is_empty());
+        if over || self.wire.conflate || amid {
             return None;
         }
         // Who is not guarded would have to be flushed.
@@ -722,6 +781,7 @@ impl End {
 
     pub(super) fn rollback(&mut self) {
         self.stage.clear();
+        self.framed.clear();
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -740,7 +800,7 @@ impl End {
         }
         self.wire.deaf.store(true, Ordering::Release);
         self.express = 0;
-        self.stage.clear();
+        self.rollback();
         let mut queue = self.wire.receive.lock();
         self.items.append(&mut queue.items);
         if std::mem::take(&mut queue.paused) {
@@ -757,7 +817,7 @@ impl End {
         if !self.closed {
             self.closed = true;
             self.express = 0;
-            self.stage.clear();
+            self.rollback();
             self.wire.send.lock().leave_feed();
             if !self.wire.gone.load(Ordering::Acquire) {
                 self.driver.close(linger_ms);

@@ -13,7 +13,7 @@ use crate::sync::handles::Guard;
 const HEED_EVERY: u32 = 100;
 /// So many bytes may be copied under a socket's lock.
 const SMALL: usize = 8192;
-/// A message with so many is sent as its bytes, where it is one part and nothing else.
+/// A part with so many is sent as its bytes, where it is nothing else.
 const COPIED: usize = 4096;
 
 impl Socket {
@@ -25,13 +25,16 @@ impl Socket {
             msg.set_metadata(None);
         }
         match msg.bare_bytes(COPIED) {
-            Some(bytes) if guard.send_whole(bytes, flags) => {
+            Some(bytes) if guard.send_plain(bytes, flags) => {
                 let size = bytes.len();
                 msg.clear();
                 return Ok(size);
             }
             Some(_) => {}
-            None => guard.process(),
+            None => {
+                guard.process();
+                guard.express.end_output();
+            }
         }
         self.send_in(guard, msg, flags)
     }
@@ -44,7 +47,7 @@ impl Socket {
             return self.send(&mut Msg::copy_of(bytes)?, flags);
         }
         let mut guard = self.enter_express()?;
-        if guard.send_whole(bytes, flags) {
+        if guard.send_plain(bytes, flags) {
             return Ok(bytes.len());
         }
         self.send_in(guard, &mut Msg::copy_of(bytes)?, flags)
@@ -57,7 +60,6 @@ impl Socket {
         flags: i32,
     ) -> Result<usize, Error> {
         let core: &mut Core = &mut guard;
-        core.express.end_output();
         let size = msg.size();
         msg.set_more(flags & ZMQ_SNDMORE != 0);
         core.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
@@ -246,20 +248,23 @@ fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
 }
 
 impl Core {
-    /// Sends a message of one part that is but these bytes; false, with nothing done, where it takes more than that.
+    /// Sends a part that is but these bytes; false, with nothing done, where it takes more than that.
     #[inline(always)]
-    fn send_whole(&mut self, bytes: &[u8], flags: i32) -> bool {
-        self.send_express(bytes, flags) || self.send_whole_first(bytes, flags)
+    fn send_plain(&mut self, bytes: &[u8], flags: i32) -> bool {
+        self.send_express(bytes, flags) || self.send_plain_anew(bytes, flags)
     }
 
-    /// As [`Core::send_whole`], the first of several.
+    /// As [`Core::send_plain`], where it is not like the one before.
     #[inline]
-    fn send_whole_first(&mut self, bytes: &[u8], flags: i32) -> bool {
+    fn send_plain_anew(&mut self, bytes: &[u8], flags: i32) -> bool {
         self.process();
         self.pipes.set_hurried(flags & ZMQ_DONTWAIT != 0);
-        let sent = flags & ZMQ_SNDMORE == 0 && self.pattern.send_bytes(&mut self.pipes, bytes);
-        if sent {
+        let more = flags & ZMQ_SNDMORE != 0;
+        let sent = self.pattern.send_bytes(&mut self.pipes, bytes, more);
+        if sent && !more {
             self.begin_express_output();
+        } else {
+            self.express.end_output();
         }
         sent
     }

@@ -198,3 +198,123 @@ fn a_full_queue_refuses_and_tells_when_it_has_room() {
     assert!(mailbox.pending());
     assert!(send(&mut end) && send(&mut end));
 }
+
+fn parts(bodies: &[(&[u8], bool)]) -> Vec<(Vec<u8>, bool)> {
+    bodies.iter().map(|(body, more)| (body.to_vec(), *more)).collect()
+}
+
+/// What lies in the queue, as parts.
+fn queued(end: &End) -> Vec<(Vec<u8>, bool)> {
+    let mut queue = end.wire.send.lock();
+    queue.unframe();
+    let part = |segment| match segment {
+        Segment::Message(msg) => (msg.data().to_vec(), msg.more()),
+        other => panic!("not a part: {other:?}"),
+    };
+    queue.take().into_iter().map(part).collect()
+}
+
+#[test]
+fn parts_written_as_bytes_become_one_message_once_the_last_is_there() {
+    let send =
+        |end: &mut End, body: &[u8], more| end.send_part_bytes(body, more, Urgency::Auto, false);
+    let begun = || {
+        let (mut end, _) = end(2);
+        assert!(!send(&mut end, b"a", true), "not before frames are settled");
+        end.wire.send.lock().frames = true;
+        assert!(send(&mut end, b"a", true) && send(&mut end, b"", true) && end.is_amid_bytes());
+        assert!(end.wire.send.lock().is_written(), "nothing of it is in the queue");
+        assert!(!end.send_bytes(b"other", Urgency::Auto, false), "nor anything between its parts");
+        end
+    };
+    let whole = parts(&[(b"a", true), (b"", true), (b"z", false)]);
+
+    let mut end = begun();
+    assert!(send(&mut end, b"z", false) && !end.is_amid_bytes());
+    assert_eq!(end.wire.send.lock().messages, 1);
+    assert_eq!(queued(&end), whole);
+
+    // The connection was lost meanwhile: what is sent waits for the next one.
+    let mut end = begun();
+    end.wire.send.lock().unframe();
+    assert!(send(&mut end, b"z", false));
+    assert_eq!(end.wire.send.lock().messages, 1);
+    assert_eq!(queued(&end), whole);
+
+    // A part that keeps its own memory.
+    let mut end = begun();
+    let large = vec![7; BY_REFERENCE];
+    assert!(!send(&mut end, &large, true));
+    let mut part = Msg::copy_of(&large).unwrap();
+    part.set_more(true);
+    assert!(end.send(&mut part, false));
+    assert!(!send(&mut end, b"z", false), "the rest goes the same way");
+    assert!(end.send(&mut Msg::copy_of(b"z").unwrap(), false));
+    assert_eq!(end.wire.send.lock().messages, 1);
+    let mut queue = end.wire.send.lock();
+    let bytes: usize = queue
+        .take()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Frames { bytes, .. } => bytes.len(),
+            Segment::Payload(msg) => msg.size(),
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert_eq!(bytes, 3 + 2 + 9 + large.len() + 3);
+    drop(queue);
+
+    let mut end = begun();
+    end.rollback();
+    assert!(end.send_bytes(b"b", Urgency::Auto, false));
+    assert!(send(&mut end, b"c", true), "the mark is asked at the beginning");
+    assert!(end.send(&mut Msg::copy_of(b"d").unwrap(), false));
+    assert!(!send(&mut end, b"e", true), "and is met");
+    assert_eq!(queued(&end), parts(&[(b"b", false), (b"c", true), (b"d", false)]));
+}
+
+/// An end that may send some messages without further ado, and how many it did.
+fn express() -> End {
+    let (mut end, _) = end(0);
+    end.wire.send.lock().frames = true;
+    end.wire.guarded.store(true, Ordering::Relaxed);
+    assert!(!end.send_express(b"m", false), "not the first");
+    assert!(end.send_bytes(&[b'm'; 100], Urgency::Auto, false));
+    end
+}
+
+#[test]
+fn whole_messages_in_a_row_go_straight_into_the_queue_for_a_while() {
+    let mut end = express();
+    let sent = (0..1000).take_while(|_| end.send_express(b"m", false)).count();
+    assert!((1..GUARDED_STRIDE as usize).contains(&sent), "{sent}");
+    assert_eq!(queued(&end).len(), 1 + sent);
+
+    let mut end = express();
+    assert!(!end.send_express(b"m", true), "a caller that must not wait goes by what it saw");
+    assert!(!std::thread::scope(|s| s.spawn(|| end.send_express(b"m", false)).join().unwrap()));
+
+    // Whatever changes how, when or to whom it is sent takes the permission back.
+    let cases: [&dyn Fn(&mut End); 8] = [
+        &|end| end.wire.send.lock().end_express(),
+        &|end| end.wire.send.lock().unframe(),
+        &|end| end.wire.deafen(),
+        &|end| end.wire.end(),
+        &|end| end.set_marks(1, 1),
+        &|end| end.wire.eager.store(true, Ordering::Relaxed),
+        &|end| assert!(end.send_part_bytes(b"begun", true, Urgency::Auto, false)),
+        &|end| end.close(0),
+    ];
+    for change in cases {
+        let mut end = express();
+        change(&mut end);
+        assert!(!end.send_express(b"m", false));
+    }
+    for (guarded, mark) in [(false, 0), (true, GUARDED_STRIDE as i32)] {
+        let (mut end, _) = self::end(mark);
+        end.wire.send.lock().frames = true;
+        end.wire.guarded.store(guarded, Ordering::Relaxed);
+        assert!(end.send_bytes(&[b'm'; 100], Urgency::Auto, false));
+        assert!(!end.send_express(b"m", false), "nobody writes it, or there is too little room");
+    }
+}
