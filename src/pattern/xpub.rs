@@ -36,6 +36,9 @@ pub(super) struct XPub {
     only_to: Option<PipeId>,
     /// A full pipe because of which a message was refused.
     blocked_by: Option<PipeId>,
+    /// [`Pattern::send_bytes`] found no room. That is asked once for each message, as who was refused and asks again is
+    /// told what has changed: [`Pattern::send`], which follows, refuses without asking.
+    refused: bool,
     most_read: usize,
 }
 
@@ -102,6 +105,7 @@ impl XPub {
             answering: None,
             only_to: None,
             blocked_by: None,
+            refused: false,
             most_read: MOST_READ,
         }
     }
@@ -331,6 +335,9 @@ impl Pattern for XPub {
     }
 
     fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
+        if std::mem::take(&mut self.refused) {
+            return Err(Error::Again);
+        }
         if !self.inbox.unread.is_empty() {
             self.catch_up(pipes);
         }
@@ -345,18 +352,15 @@ impl Pattern for XPub {
     }
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
-        // Whether there is room is asked once for each message: who was refused and asks again is told what has changed.
-        if more
-            || bytes.len() > FanOut::BYTES_MAX
-            || self.out.is_amid_message()
-            || self.options.no_drop
-        {
+        self.refused = false;
+        if more || bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() {
             return false;
         }
         if !self.inbox.unread.is_empty() {
             self.catch_up(pipes);
         }
-        if self.choose(pipes, bytes).is_err() {
+        self.refused = self.choose(pipes, bytes).is_err();
+        if self.refused {
             return false;
         }
         self.out.send_bytes(pipes, bytes);
