@@ -22,6 +22,8 @@ const RAREST_LONG_TRY: u32 = 128;
 const COURTSHIP: u32 = 2 * RAREST_PROBE;
 /// A wait in vain takes so many of them.
 const REBUFF: u32 = COURTSHIP / 2;
+/// Who gave way and was away for so long has no processor to spare.
+const AWAY: Duration = Duration::from_micros(100);
 /// How often to ask how many processors this thread may use.
 const REFRESH: u32 = 1024;
 
@@ -95,6 +97,8 @@ pub(super) struct Spinning {
     until: Instant,
     /// What is found after this was long in coming.
     soon: Instant,
+    /// When the last look was.
+    looked: Instant,
 }
 
 impl Spin {
@@ -176,10 +180,16 @@ impl Spin {
             }
             Turn::Spin(spinning) => {
                 std::thread::yield_now();
-                if Instant::now() < spinning.until {
+                let now = Instant::now();
+                let away = now.duration_since(spinning.looked) >= AWAY;
+                spinning.looked = now;
+                if now < spinning.until && !away {
                     return true;
                 }
-                if spinning.is_long() && self.credit <= 0 {
+                if away {
+                    self.learn(false);
+                    (self.courting, self.missed) = (0, false);
+                } else if spinning.is_long() && self.credit <= 0 {
                     self.courting = self.courting.saturating_sub(REBUFF);
                 } else {
                     self.learn(false);
@@ -205,7 +215,7 @@ impl Spin {
         let others = SPINNERS.fetch_add(1, Ordering::Relaxed);
         if others + 1 < self.processors {
             let now = Instant::now();
-            return Some(Spinning { until: now + time, soon: now + SPIN.min(time) });
+            return Some(Spinning { until: now + time, soon: now + SPIN.min(time), looked: now });
         }
         SPINNERS.fetch_sub(1, Ordering::Relaxed);
         None
@@ -271,8 +281,9 @@ mod tests {
 
     #[test]
     fn where_both_ends_sleep_one_looks_for_longer_now_and_then() {
-        let late = || Turn::Spin(Spinning { until: Instant::now() + REACH, soon: Instant::now() });
-        let over = || Turn::Spin(Spinning { until: Instant::now(), soon: Instant::now() - SPIN });
+        let spinning = |until, soon| Turn::Spin(Spinning { until, soon, looked: Instant::now() });
+        let late = || spinning(Instant::now() + REACH, Instant::now());
+        let over = || spinning(Instant::now(), Instant::now() - SPIN);
         let mut spin = Spin { credit: 0, ..ready(4) };
         assert_eq!(spin.time(), REACH, "the first try is one");
         for _ in 0..COURTSHIP / 2 {
@@ -296,6 +307,11 @@ mod tests {
         assert_eq!((spin.credit, spin.time()), (1, REACH), "the other end sleeps by now");
         spin.end(&late());
         assert_eq!((spin.credit, spin.time()), (1, SPIN), "and is awake");
+        (spin.credit, spin.courting) = (0, COURTSHIP);
+        let looked = Instant::now() - AWAY;
+        let until = Instant::now() + REACH;
+        assert!(!spin.again(&mut Turn::Spin(Spinning { until, soon: looked, looked })));
+        assert_eq!(spin.courting, 0, "there is no processor to spare");
     }
 
     /// Whoever gives way to somebody who takes longer than one looks for was asleep as far as anybody can tell.
