@@ -59,14 +59,12 @@ impl Core {
     #[inline(always)]
     pub(super) fn send_express(&mut self, bytes: &[u8], flags: i32) -> bool {
         let Some(id) = self.express.output else { return false };
-        let sent = flags & ZMQ_SNDMORE == 0
-            && self.express.left > 0
-            && self
-                .pipes
-                .get(id)
-                .is_some_and(|pipe| pipe.send_express(bytes, flags & ZMQ_DONTWAIT != 0));
-        self.express.left = self.express.left.wrapping_sub(1);
-        sent
+        if flags & ZMQ_SNDMORE != 0 || self.express.left == 0 {
+            return false;
+        }
+        self.express.left -= 1;
+        let hurried = flags & ZMQ_DONTWAIT != 0;
+        self.pipes.get(id).is_some_and(|pipe| pipe.send_express(bytes, hurried))
     }
 
     /// Receives a message of one part from where the one before came from: its size; None where there is none at hand.

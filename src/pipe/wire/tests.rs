@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::frame;
+use crate::pipe::sending::BY_REFERENCE;
 use crate::pipe::{PipeId, Pulled};
 use crate::sync::Mailbox;
 use std::os::fd::AsRawFd;
