@@ -181,7 +181,8 @@ impl Spin {
             Turn::Spin(spinning) => {
                 std::thread::yield_now();
                 let now = Instant::now();
-                let away = now.duration_since(spinning.looked) >= AWAY;
+                let insists = matches!(self.wish, Wish::Always(_));
+                let away = !insists && now.duration_since(spinning.looked) >= AWAY;
                 spinning.looked = now;
                 if now < spinning.until && !away {
                     return true;
