@@ -1,7 +1,7 @@
 //! Writing: who does it, and when.
 //!
 //! A sender on an idle link writes by itself. In a burst it only appends: the I/O thread is asked once to
-//! stand guard, and the sender writes at half the mark, at a buffer full, or when it has not for a while.
+//! stand guard, and the sender writes when much of the mark or a buffer is full, or when it has not for a while.
 //! The kernel is entered without the queue's lock: whoever writes has taken the segments out, and
 //! everybody else just appends.
 
