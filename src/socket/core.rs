@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::Environment;
 use super::about::About;
@@ -18,6 +19,13 @@ use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
 use crate::sync::Mailbox;
 use crate::sys::PollFd;
 use crate::zmtp::handshake;
+
+/// When a caller was last told of no input by ZMQ_EVENTS, and how many times running it was back at once.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) at: Option<Instant>,
+    pub(super) times: u8,
+}
 
 /// One open socket. Apart from what other threads use, so that no call takes a cache line from them.
 #[repr(align(128))]
@@ -44,6 +52,9 @@ pub(super) struct Core {
     pub(super) attended: Arc<Vec<Attended>>,
     /// One of them turned out not to be in their hands any more.
     pub(super) attended_over: bool,
+    /// When a caller that had something else to do last asked the kernel for what they have.
+    pub(super) passed: Option<Instant>,
+    pub(super) asked: Asked,
     pub(super) fds: Vec<PollFd>,
     pub(super) spin: Spin,
     /// Pipes whose far side is gone and that still hold something to read.
@@ -80,6 +91,8 @@ impl Core {
             unheeded: 0,
             attended: Arc::default(),
             attended_over: false,
+            passed: None,
+            asked: Asked::default(),
             fds: Vec::new(),
             spin: Spin::default(),
             ending: Vec::new(),

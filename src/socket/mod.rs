@@ -15,6 +15,8 @@ mod poll;
 pub mod poller;
 mod proxy;
 mod spin;
+#[cfg(test)]
+mod testing;
 mod transfer;
 mod wait;
 

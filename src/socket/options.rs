@@ -1,9 +1,10 @@
 //! Setting and reading options: the type's own first, then the common table, then the socket's state.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Socket;
-use super::core::Core;
+use super::core::{Asked, Core};
 use crate::base::{Error, constants as c};
 use crate::options::{SocketType, Value};
 use crate::sys;
@@ -52,7 +53,14 @@ impl Core {
         match id {
             c::ZMQ_RCVMORE => return Ok(Value::LooseInt(i32::from(self.more_to_read))),
             c::ZMQ_EVENTS => {
-                return Ok(Value::LooseInt(self.events(c::ZMQ_POLLIN | c::ZMQ_POLLOUT, 0)));
+                let wanted = c::ZMQ_POLLIN | c::ZMQ_POLLOUT;
+                let mut events = self.events(wanted, 0);
+                // Without input the caller may be about to wait for the descriptor.
+                if events & c::ZMQ_POLLIN == 0 && !self.asks_amid_sending(events) {
+                    events = self.events_once_written(wanted, events);
+                    self.asked.at = Some(Instant::now());
+                }
+                return Ok(Value::LooseInt(events));
             }
             c::ZMQ_FD => return self.descriptor().map(Value::LooseInt),
             c::ZMQ_LAST_ENDPOINT => return Ok(Value::Text(self.about.last_endpoint())),
@@ -76,23 +84,68 @@ impl Core {
         }
     }
 
-    /// The poll events among `wanted` that a call now would find. The caller is registered as waiting `own` times.
+    /// The poll events among `wanted` that a call now would find. The caller is registered as waiting `own` times. What
+    /// was left for later stays so: not everybody who asks is about to wait.
     pub(super) fn events(&mut self, wanted: i32, own: usize) -> i32 {
+        self.events_asking(wanted, |core| core.pull(own))
+    }
+
+    /// As [`Core::events`], from what is at hand.
+    pub(super) fn events_at_hand(&mut self, wanted: i32) -> i32 {
+        self.events_asking(wanted, |_| false)
+    }
+
+    /// As [`Core::events`], of a caller that has something else to do already: for each of its messages the kernel is not
+    /// asked for input of this socket.
+    pub(super) fn events_in_passing(&mut self, wanted: i32) -> i32 {
+        const OFTEN: Duration = Duration::from_micros(50);
+        self.events_asking(wanted, |core| {
+            if core.attended.is_empty() {
+                return false;
+            }
+            let now = Instant::now();
+            if core.passed.is_some_and(|passed| now.duration_since(passed) < OFTEN) {
+                return false;
+            }
+            core.passed = Some(now);
+            core.pull(0)
+        })
+    }
+
+    /// Writes what was left for later: the `found` events, and others of those `wanted` that this may have brought about.
+    pub(super) fn events_once_written(&mut self, wanted: i32, found: i32) -> i32 {
+        self.flush_left();
+        if wanted & !found & c::ZMQ_POLLOUT == 0 {
+            return found;
+        }
+        // Of all of them: this takes note of news that nobody is told again.
+        self.events_at_hand(wanted)
+    }
+
+    /// Whether the caller asks for its `events`, no input among them, before each send: the last times it came back at once.
+    fn asks_amid_sending(&mut self, events: i32) -> bool {
+        const AT_ONCE: Duration = Duration::from_micros(10);
+        const TIMES: u8 = 4;
+        let now = Instant::now();
+        let at_once = self.asked.at.is_some_and(|asked| now.duration_since(asked) < AT_ONCE);
+        let times = if at_once { self.asked.times.saturating_add(1) } else { 0 };
+        self.asked = Asked { at: Some(now), times };
+        times >= TIMES && events & c::ZMQ_POLLOUT != 0
+    }
+
+    #[inline]
+    fn events_asking(&mut self, wanted: i32, pull: impl FnOnce(&mut Core) -> bool) -> i32 {
         self.process();
         let mut events = 0;
         if wanted & c::ZMQ_POLLIN != 0 {
             let mut ready = self.pattern.can_recv(&mut self.pipes);
-            if !ready && self.pull(own) {
+            if !ready && pull(self) {
                 ready = self.pattern.can_recv(&mut self.pipes);
             }
             events |= if ready { c::ZMQ_POLLIN } else { 0 };
         }
         // Who asks sees how it is, and what was seen holds for the next send.
         self.pipes.set_hurried(false);
-        if events == 0 {
-            // The caller is about to wait.
-            self.flush_left();
-        }
         if wanted & c::ZMQ_POLLOUT != 0 && self.pattern.can_send(&mut self.pipes) {
             events |= c::ZMQ_POLLOUT;
         }

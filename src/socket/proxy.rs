@@ -181,7 +181,8 @@ fn item(handle: usize, events: i16) -> PollItem {
 
 fn writable(socket: Socket) -> Result<bool, Error> {
     let mut core = socket.enter()?;
-    Ok(core.events(c::ZMQ_POLLOUT, 0) != 0)
+    let found = core.events(c::ZMQ_POLLOUT, 0);
+    Ok(found != 0 || core.events_once_written(c::ZMQ_POLLOUT, found) != 0)
 }
 
 fn is_rep(socket: Socket) -> Result<bool, Error> {

@@ -180,25 +180,32 @@ impl Spin {
             }
             Turn::Spin(spinning) => {
                 std::thread::yield_now();
-                let now = Instant::now();
-                let insists = matches!(self.wish, Wish::Always(_));
-                let away = !insists && now.duration_since(spinning.looked) >= AWAY;
-                spinning.looked = now;
-                if now < spinning.until && !away {
-                    return true;
+                let goes_on = self.goes_on(spinning, Instant::now());
+                if !goes_on {
+                    *turn = Turn::Sleep;
                 }
-                if away {
-                    self.learn(false);
-                    (self.courting, self.missed) = (0, false);
-                } else if spinning.is_long() && self.credit <= 0 {
-                    self.courting = self.courting.saturating_sub(REBUFF);
-                } else {
-                    self.learn(false);
-                }
-                *turn = Turn::Sleep;
-                false
+                goes_on
             }
         }
+    }
+
+    /// Whether one who gave way and is back by `now` looks again.
+    fn goes_on(&mut self, spinning: &mut Spinning, now: Instant) -> bool {
+        let insists = matches!(self.wish, Wish::Always(_));
+        let away = !insists && now.duration_since(spinning.looked) >= AWAY;
+        spinning.looked = now;
+        if now < spinning.until && !away {
+            return true;
+        }
+        if away {
+            self.learn(false);
+            (self.courting, self.missed) = (0, false);
+        } else if spinning.is_long() && self.credit <= 0 {
+            self.courting = self.courting.saturating_sub(REBUFF);
+        } else {
+            self.learn(false);
+        }
+        false
     }
 
     /// The wait is over: learns whether spinning paid.
@@ -282,16 +289,17 @@ mod tests {
 
     #[test]
     fn where_both_ends_sleep_one_looks_for_longer_now_and_then() {
-        let spinning = |until, soon| Turn::Spin(Spinning { until, soon, looked: Instant::now() });
-        let late = || spinning(Instant::now() + REACH, Instant::now());
-        let over = || spinning(Instant::now(), Instant::now() - SPIN);
+        let start = Instant::now();
+        let spinning = |until, soon| Spinning { until, soon, looked: start };
+        let late = || Turn::Spin(spinning(start + REACH, start));
+        let misses = |spin: &mut Spin| !spin.goes_on(&mut spinning(start, start - SPIN), start);
         let mut spin = Spin { credit: 0, ..ready(4) };
         assert_eq!(spin.time(), REACH, "the first try is one");
         for _ in 0..COURTSHIP / 2 {
             spin.end(&late());
             assert_eq!((spin.time(), spin.credit), (REACH, 0), "what comes late keeps it up");
         }
-        (0..2).for_each(|_| assert!(!spin.again(&mut over())));
+        (0..2).for_each(|_| assert!(misses(&mut spin)));
         let tries = |spin: &mut Spin| (1..).find(|_| spin.time() == REACH);
         for wanted in [2 * LONG_TRY, 4 * LONG_TRY] {
             assert_eq!(
@@ -299,20 +307,32 @@ mod tests {
                 Some(wanted),
                 "what comes to nothing is tried ever more rarely"
             );
-            (0..2).for_each(|_| assert!(!spin.again(&mut over())));
+            (0..2).for_each(|_| assert!(misses(&mut spin)));
         }
         spin.learn(true);
         assert_eq!(spin.time(), SPIN);
         spin.learn(true);
-        assert!(!spin.again(&mut over()));
+        assert!(misses(&mut spin));
         assert_eq!((spin.credit, spin.time()), (1, REACH), "the other end sleeps by now");
         spin.end(&late());
         assert_eq!((spin.credit, spin.time()), (1, SPIN), "and is awake");
-        (spin.credit, spin.courting) = (0, COURTSHIP);
-        let looked = Instant::now() - AWAY;
-        let until = Instant::now() + REACH;
-        assert!(!spin.again(&mut Turn::Spin(Spinning { until, soon: looked, looked })));
+    }
+
+    #[test]
+    fn who_was_away_for_long_stops_unless_it_was_told_how_long_to_look() {
+        let start = Instant::now();
+        let back = |spin: &mut Spin, after| {
+            let mut spinning = Spinning { until: start + 10 * AWAY, soon: start, looked: start };
+            spin.goes_on(&mut spinning, start + after)
+        };
+        let mut spin = Spin { credit: 0, courting: COURTSHIP, ..ready(4) };
+        assert!(back(&mut spin, AWAY / 2));
+        assert_eq!(spin.courting, COURTSHIP);
+        assert!(!back(&mut spin, AWAY));
         assert_eq!(spin.courting, 0, "there is no processor to spare");
+        spin.set_wish(1000);
+        assert!(back(&mut spin, AWAY));
+        assert!(!back(&mut spin, 10 * AWAY));
     }
 
     /// Whoever gives way to somebody who takes longer than one looks for was asleep as far as anybody can tell.

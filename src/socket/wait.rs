@@ -330,98 +330,9 @@ impl Socket {
 mod tests {
     use super::*;
     use crate::message::Msg;
-    use crate::options::{ContextDefaults, SocketType};
-    use crate::pipe::wire::{End, Item, Wire};
-    use crate::pipe::{Identity, NewPipe, Pipe, Urgency};
-    use crate::socket::{Environment, open};
-    use crate::sync::Lock;
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    /// A connection on which every byte is a message.
-    struct Bytes {
-        wire: Arc<Wire>,
-        stream: Lock<Option<Arc<UnixStream>>>,
-        taken: AtomicBool,
-    }
-
-    impl Bytes {
-        /// In the socket's hands, but not connected.
-        fn join(core: &mut Core) -> Arc<Bytes> {
-            let wire = Wire::new(0, 0, false);
-            let (stream, taken) = (Lock::new(None), AtomicBool::new(false));
-            let bytes = Arc::new(Bytes { wire: wire.clone(), stream, taken });
-            let pipe = Pipe::wire(End::new(wire, bytes.clone()));
-            let identity = Some(Identity::default());
-            core.attach(NewPipe { pipe, identity, endpoint: 0, initiator: false }, None);
-            bytes
-        }
-
-        /// A new connection; the far end of it.
-        fn connect(&self) -> UnixStream {
-            let (near, far) = UnixStream::pair().expect("a pair");
-            near.set_nonblocking(true).expect("a mode");
-            *self.stream.lock() = Some(Arc::new(near));
-            self.taken.store(false, Ordering::Relaxed);
-            far
-        }
-
-        fn is_taken(&self) -> bool {
-            self.taken.load(Ordering::Relaxed)
-        }
-    }
-
-    impl Driver for Bytes {
-        fn flush(&self, _urgency: Urgency) {}
-
-        fn pull(&self) -> Pulled {
-            let stream = self.stream.lock().clone().filter(|_| self.is_taken());
-            let Some(stream) = stream else { return Pulled::Over };
-            let mut byte = [0];
-            match (&*stream).read(&mut byte) {
-                Ok(1) => {
-                    let msg = Msg::copy_of(&byte).expect("a message");
-                    self.wire.received(&mut vec![Item::Message(msg)], 1, true);
-                    Pulled::Messages
-                }
-                _ => Pulled::Nothing,
-            }
-        }
-
-        fn resume(&self) -> bool {
-            false
-        }
-
-        fn attend(&self) -> Option<Stream> {
-            let stream = self.stream.lock().clone()?;
-            self.taken.store(true, Ordering::Relaxed);
-            Some(stream)
-        }
-
-        fn give_back(&self) {
-            self.taken.store(false, Ordering::Relaxed);
-        }
-
-        fn rewatch(&self) {}
-
-        fn ease(&self) {}
-
-        fn addresses(&self) -> (String, String) {
-            Default::default()
-        }
-
-        fn close(&self, _linger_ms: i32) {}
-
-        fn fail(&self) {}
-    }
-
-    fn socket() -> Socket {
-        let environment = Environment::new(Box::new(|| Err(Error::NoThread)));
-        let defaults = ContextDefaults { ipv6: false, blocky: true, zero_copy_recv: true };
-        let opened = open(Arc::new(environment), SocketType::Pull, defaults, Box::new(()));
-        Socket(opened.expect("a socket").handle)
-    }
+    use crate::options::SocketType;
+    use crate::socket::testing::{Bytes, socket};
+    use std::io::Write;
 
     fn soon() -> Option<Instant> {
         Some(Instant::now() + Duration::from_secs(30))
@@ -429,7 +340,7 @@ mod tests {
 
     #[test]
     fn what_a_sleep_found_out_is_about_its_own_connections() {
-        let socket = socket();
+        let socket = socket(SocketType::Pull);
         let mut core = socket.enter().expect("open");
         let peers = [(); 4].map(|()| Bytes::join(&mut core));
         let [_one, mut middle, _other] = [1, 2, 3].map(|n: usize| peers[n].connect());
@@ -451,7 +362,7 @@ mod tests {
 
     #[test]
     fn connections_that_nobody_inside_has_are_given_back() {
-        let socket = socket();
+        let socket = socket(SocketType::Pull);
         let mut core = socket.enter().expect("open");
         let peers = [(); 2].map(|()| Bytes::join(&mut core));
         let _first = peers[0].connect();
