@@ -62,6 +62,16 @@ pub fn parse(buf: &[u8]) -> Option<Header> {
     Some(Header { flags, header_len: 9, body_len: u64::from_be_bytes(*length) })
 }
 
+/// The frames in `bytes`, headers and bodies, up to the first that is not whole.
+pub fn walk(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = parse(bytes)?;
+        let (frame, rest) = bytes.split_at_checked(header.frame_len()?)?;
+        bytes = rest;
+        Some((header, frame.get(header.header_len..)?))
+    })
+}
+
 /// The header for a body of `body_len` bytes, and how many of the nine bytes it takes (2 or 9).
 ///
 /// [`LONG`] is set here and only here, by the length; the caller's is ignored.

@@ -3,8 +3,10 @@
 //! Who is chosen is decided elsewhere (by [`super::subscriptions`]); pipes that are full at the first part
 //! miss the whole message.
 
+mod gathering;
 mod steady;
 
+use self::gathering::Gathering;
 use self::steady::Steady;
 use crate::base::Error;
 use crate::message::Msg;
@@ -27,6 +29,7 @@ pub(super) struct FanOut {
     /// Who gets the message under way.
     chosen: Vec<PipeId>,
     amid_message: bool,
+    gathering: Gathering,
     /// Where the same ones are chosen time and again.
     steady: Steady,
 }
@@ -38,6 +41,7 @@ impl Default for FanOut {
             message: NEVER,
             chosen: Vec::new(),
             amid_message: false,
+            gathering: Gathering::default(),
             steady: Steady::default(),
         }
     }
@@ -79,6 +83,7 @@ impl FanOut {
         self.message += 1;
         self.chosen.clear();
         self.amid_message = false;
+        self.gathering.forget();
         self.steady.end_message();
     }
 
@@ -131,6 +136,9 @@ impl FanOut {
     /// Sends a part to those chosen at the beginning of its message, and takes it.
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
+        if self.is_gathering() {
+            self.scatter(pipes);
+        }
         if self.steady.is_feeding() {
             return self.send_steadily(pipes, msg);
         }

@@ -353,7 +353,14 @@ impl Pattern for XPub {
 
     fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8], more: bool) -> bool {
         self.refused = false;
-        if more || bytes.len() > FanOut::BYTES_MAX || self.out.is_amid_message() {
+        if self.out.is_amid_message() {
+            let taken = self.out.is_gathering() && self.out.gather(pipes, bytes, more);
+            if taken && !more {
+                self.only_to = None;
+            }
+            return taken;
+        }
+        if !more && bytes.len() > FanOut::BYTES_MAX {
             return false;
         }
         if !self.inbox.unread.is_empty() {
@@ -362,6 +369,10 @@ impl Pattern for XPub {
         self.refused = self.choose(pipes, bytes).is_err();
         if self.refused {
             return false;
+        }
+        if more {
+            // What does not fit is sent by the way for all parts, and so is what follows.
+            return self.out.begin_gathering(pipes) && self.out.gather(pipes, bytes, true);
         }
         self.out.send_bytes(pipes, bytes);
         self.only_to = None;

@@ -89,6 +89,11 @@ impl Feed {
         self.append_with(|tail| frame::push(tail, 0, bytes))
     }
 
+    /// As [`Feed::append`], a message in whole frames.
+    pub fn append_frames(self: &Arc<Feed>, frames: &[u8]) -> bool {
+        self.append_with(|tail| tail.extend_from_slice(frames))
+    }
+
     #[inline]
     fn append_with(self: &Arc<Feed>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut log = self.log.lock();

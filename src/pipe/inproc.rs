@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Counts, Notice, Target};
-use crate::message::{Msg, only_more};
+use crate::message::{Msg, frame, only_more};
 use crate::sync::{Lock, Mailbox, Receiver, Sender, channel};
 
 /// Parts of no more bytes may go through the ring as these.
@@ -482,6 +482,20 @@ impl End {
             return false;
         }
         self.out.push_bytes(0, bytes);
+        self.written += 1;
+        self.flush();
+        true
+    }
+
+    pub(super) fn takes_frames(&self) -> bool {
+        self.stage.is_empty() && self.out_state.latest.is_none()
+    }
+
+    /// Sends a message in frames, whatever the mark says; no part of it is larger than [`COPIED_TO_MANY_MAX`].
+    pub(super) fn send_frames(&mut self, frames: &[u8]) -> bool {
+        for (header, body) in frame::walk(frames) {
+            self.out.push_bytes(header.flags & frame::MORE, body);
+        }
         self.written += 1;
         self.flush();
         true

@@ -24,6 +24,8 @@ use crate::sync::Mailbox;
 
 use pipes::Mood;
 pub use pipes::{Dropped, Pipes};
+use sending::BY_REFERENCE;
+pub use sending::unframed;
 
 /// Which pipe of a socket; reused after the pipe is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -388,6 +390,35 @@ impl Pipe {
                 }
             }
             _ => false,
+        }
+    }
+
+    /// How large a part of a message for [`Pipe::send_frames`] may be; 0 where that does not serve.
+    pub fn frames_max(&self) -> usize {
+        match &self.end {
+            End::Inproc(end) if end.takes_frames() => inproc::COPIED_TO_MANY_MAX,
+            End::Wire(end) if end.takes_frames() => BY_REFERENCE - 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether there is room for a message that [`Pipe::send_frames`] is given later, with nothing sent in between.
+    pub fn admits_frames(&mut self) -> bool {
+        !self.terminated
+            && match &mut self.end {
+                End::Inproc(end) => end.check_write(),
+                End::Wire(end) => end.admits_frames(self.mood.hurried.load(Ordering::Relaxed)),
+            }
+    }
+
+    /// Sends a message in whole frames of ZMTP 2.0 and 3.x, and hands it on; false where there is nobody to get it.
+    pub fn send_frames(&mut self, frames: &[u8], urgency: Urgency) -> bool {
+        match &mut self.end {
+            _ if self.terminated => false,
+            End::Inproc(end) => end.send_frames(frames),
+            End::Wire(end) => {
+                end.send_frames(frames, urgency, self.mood.hurried.load(Ordering::Relaxed))
+            }
         }
     }
 

@@ -436,7 +436,7 @@ impl SendQueue {
 }
 
 /// The parts that whole frames hold.
-pub(super) fn unframed(frames: &[u8]) -> Vec<Msg> {
+pub fn unframed(frames: &[u8]) -> Vec<Msg> {
     let mut parts = VecDeque::new();
     unframe_segment(frames, 0, false, &mut parts);
     let part = |segment| if let Segment::Message(part) = segment { Some(part) } else { None };

@@ -177,6 +177,13 @@ impl Steady {
         fed.count(done)
     }
 
+    /// As [`Steady::feed`], the whole message in frames; false where it is for each member by itself.
+    pub(super) fn feed_frames(&mut self, frames: &[u8]) -> bool {
+        let Some(fed) = &mut self.fed else { return false };
+        let done = fed.feed.append_frames(frames);
+        fed.count(done)
+    }
+
     /// Who is in the feed.
     pub(super) fn members(&self) -> Vec<PipeId> {
         self.fed.as_ref().map(|fed| fed.members.clone()).unwrap_or_default()

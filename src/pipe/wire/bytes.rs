@@ -116,20 +116,62 @@ impl End {
         if more {
             return true;
         }
+        let mut framed = std::mem::take(&mut self.framed);
+        self.append_frames(&framed, urgency, hurried);
+        if framed.capacity() <= BY_REFERENCE {
+            framed.clear();
+            self.framed = framed;
+        }
+        true
+    }
+
+    /// Whether messages can come in frames.
+    pub(in crate::pipe) fn takes_frames(&self) -> bool {
+        !self.wire.conflate && self.stage.is_empty() && self.framed.is_empty()
+    }
+
+    /// Whether there is room for a message that [`End::send_frames`] is given later.
+    pub(in crate::pipe) fn admits_frames(&mut self, hurried: bool) -> bool {
+        let wire = &*self.wire;
+        let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
+        if self.closed || gone || !self.admits(hurried) {
+            return false;
+        }
+        self.express = 0;
+        let limit = self.wire.send_limit();
         let mut queue = self.wire.send.lock();
         queue.leave_feed();
-        queue.push_framed(&self.framed);
+        let room = queue.pending() < limit;
+        drop(queue);
+        room || self.make_room(hurried)
+    }
+
+    /// Sends a message in whole frames, whatever the mark says; false where there is nobody to get it.
+    pub(in crate::pipe) fn send_frames(
+        &mut self,
+        frames: &[u8],
+        urgency: Urgency,
+        hurried: bool,
+    ) -> bool {
+        let wire = &*self.wire;
+        let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
+        if self.closed || gone {
+            return false;
+        }
+        self.append_frames(frames, urgency, hurried);
+        true
+    }
+
+    fn append_frames(&mut self, frames: &[u8], urgency: Urgency, hurried: bool) {
+        let mut queue = self.wire.send.lock();
+        queue.leave_feed();
+        queue.push_framed(frames);
         drop(queue);
         if !hurried {
             self.looked = None;
         }
         self.credit = self.credit.saturating_sub(1);
-        self.unflushed_bytes += self.framed.len();
-        self.framed.clear();
-        if self.framed.capacity() > BY_REFERENCE {
-            self.framed = Vec::new();
-        }
+        self.unflushed_bytes += frames.len();
         self.flush(urgency, hurried);
-        true
     }
 }
