@@ -202,7 +202,7 @@ impl Connection {
     /// The handshake is done: traffic begins.
     pub(super) fn open(&self, stream: &Arc<Stream>, codec: Codec) {
         let Codec { decoder, encoding } = codec;
-        let plain = encoding.is_plain();
+        let framing = encoding.framing();
         *self.outlet.lock() = Some((stream.clone(), encoding));
         {
             let mut reader = self.reader.lock();
@@ -213,7 +213,7 @@ impl Connection {
         self.wire.heed_mark(true);
         {
             let mut queue = self.wire.send.lock();
-            queue.frames = plain;
+            queue.framing = framing;
             queue.reset_head();
             queue.link.open = true;
             queue.link.short = false;

@@ -20,7 +20,7 @@ use super::worker::Command;
 use crate::base::Error;
 use crate::message::{Msg, frame};
 use crate::pipe::Urgency;
-use crate::pipe::wire::{Segment, SendQueue};
+use crate::pipe::wire::{Framing, Segment, SendQueue};
 use crate::sync::{BiasedGuard, Lock};
 use crate::sys::{PollFd, poll};
 use crate::transport::Stream;
@@ -65,8 +65,17 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// Whether the pipe may lay frames down by itself.
-    pub(super) fn is_plain(&self) -> bool {
-        matches!(self, Encoding::Zmtp(protocol) if !protocol.has_v1_frames())
+    pub(super) fn framing(&self) -> Framing {
+        match self {
+            Encoding::Zmtp(protocol) if protocol.has_v1_frames() => Framing::Apart,
+            Encoding::Zmtp(_) => Framing::Plain,
+            Encoding::Sealed(..) | Encoding::Web(_) => Framing::Encoded,
+            Encoding::Raw => Framing::Apart,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.framing() == Framing::Plain
     }
 
     /// Whether a segment must not be written as it is.
@@ -171,10 +180,19 @@ fn seal(
                 sealer.seal(flags, msg.data(), &mut bytes).map_err(failed)?;
                 messages += u32::from(!open);
             }
-            Some(Segment::Frames { bytes: plain, opaque: false, .. }) => {
+            Some(Segment::Frames {
+                bytes: plain,
+                opaque: false,
+                messages: ended,
+                open: goes_on,
+            }) => {
+                reserve(&mut bytes, plain, *ended)?;
                 seal_frames(sealer, plain, &mut bytes).map_err(failed)?;
+                messages += ended;
+                open = *goes_on;
             }
             Some(Segment::Portion(portion)) => {
+                reserve(&mut bytes, &portion.bytes, portion.messages)?;
                 seal_frames(sealer, &portion.bytes, &mut bytes).map_err(failed)?;
                 messages += portion.messages;
             }
@@ -186,6 +204,13 @@ fn seal(
     }
     segments.push_front(Segment::Frames { bytes, messages, open, opaque: true });
     Ok(())
+}
+
+/// Makes room for what most frames become at once.
+fn reserve(out: &mut Vec<u8>, frames: &[u8], messages: u32) -> Result<(), io::Error> {
+    const OVERHEAD: usize = 48;
+    let size = frames.len() + messages as usize * OVERHEAD;
+    out.try_reserve(size).map_err(|_| failed(Error::NoMemory))
 }
 
 fn failed(error: Error) -> io::Error {

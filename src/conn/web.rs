@@ -60,8 +60,15 @@ impl Web {
                     payload = self.message(msg, &mut bytes)?;
                     messages += u32::from(!open && payload.is_none());
                 }
-                Some(Segment::Frames { bytes: frames, opaque: false, .. }) => {
+                Some(Segment::Frames {
+                    bytes: frames,
+                    opaque: false,
+                    messages: ended,
+                    open: goes_on,
+                }) => {
                     self.frames(frames, &mut bytes)?;
+                    messages += *ended;
+                    open = *goes_on;
                 }
                 Some(Segment::Portion(portion)) => {
                     self.frames(&portion.bytes, &mut bytes)?;

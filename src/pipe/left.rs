@@ -72,13 +72,19 @@ pub(super) fn note_feed(feed: &Arc<Feed>) -> bool {
 /// Writes out what this thread left: it is about to wait.
 #[inline]
 pub fn write_out() {
+    if any() {
+        write_out_all();
+    }
+}
+
+/// Whether this thread left anything.
+#[inline]
+pub fn any() -> bool {
     let any = LEFT.try_with(|left| {
         let left = left.borrow();
         !(left.list.is_empty() && left.feeds.is_empty())
     });
-    if any.unwrap_or(false) {
-        write_out_all();
-    }
+    any.unwrap_or(false)
 }
 
 fn write_out_all() {
@@ -104,7 +110,7 @@ fn write_out_all() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{End, Wire};
+    use super::super::wire::{End, Framing, Wire};
     use super::super::{Pulled, Urgency};
     use super::*;
     use crate::message::Msg;
@@ -159,7 +165,7 @@ mod tests {
     fn line() -> (Arc<Line>, End) {
         let wire = Wire::new(0, 0, false);
         let mut queue = wire.send.lock();
-        (queue.frames, queue.link.open) = (true, true);
+        (queue.framing, queue.link.open) = (Framing::Plain, true);
         drop(queue);
         wire.guarded.store(true, Ordering::Relaxed);
         let line = Arc::new(Line { wire: wire.clone(), written: AtomicUsize::new(0) });

@@ -29,8 +29,8 @@ pub struct SendQueue {
     pub(super) express: bool,
     /// Where more of it lies.
     pub(super) feed: Option<Member>,
-    /// The framing is settled as ZMTP 2/3 without encryption: messages become bytes at once.
-    pub frames: bool,
+    /// Whether messages become bytes at once.
+    pub framing: Framing,
     /// Messages not yet in the kernel.
     pub messages: usize,
     /// Messages in the kernel that do not count as gone: that they do in steps of the low-water mark, as
@@ -47,6 +47,18 @@ pub struct SendQueue {
     spare: Vec<u8>,
     /// The connection's notes on how it writes.
     pub link: Link,
+}
+
+/// Whether the pipe may lay messages down as frames of ZMTP 2.0 and 3.x.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// No: the connection is not there yet, or it speaks otherwise.
+    #[default]
+    Apart,
+    /// Yes, and they are written as they are.
+    Plain,
+    /// Yes, and the connection encodes frame by frame: encrypts, or wraps in frames of its own.
+    Encoded,
 }
 
 /// How a connection writes at present; kept here to share the queue's lock.
@@ -115,6 +127,11 @@ impl SendQueue {
         self.messages + self.unacknowledged
     }
 
+    #[inline]
+    pub(super) fn is_framed(&self) -> bool {
+        self.framing != Framing::Apart
+    }
+
     /// Appends a part, and takes it.
     #[inline]
     pub(super) fn push(&mut self, msg: &mut Msg) {
@@ -122,7 +139,7 @@ impl SendQueue {
         let last = !msg.more();
         let size = msg.size();
         self.messages += usize::from(last);
-        if !self.frames || size >= BY_REFERENCE || msg.is_command() {
+        if !self.is_framed() || size >= BY_REFERENCE || msg.is_command() {
             self.push_whole(msg);
             return;
         }
@@ -140,7 +157,8 @@ impl SendQueue {
     /// behind others.
     #[inline]
     pub(super) fn push_bytes(&mut self, body: &[u8]) -> bool {
-        if !self.frames || body.len() >= BY_REFERENCE || self.bytes > HEAVY || self.tail.open {
+        let large = body.len() >= BY_REFERENCE || self.bytes > HEAVY;
+        if !self.is_framed() || large || self.tail.open {
             return false;
         }
         let tail = self.room_at_tail();
@@ -154,7 +172,7 @@ impl SendQueue {
 
     /// Appends a message in whole frames.
     pub(super) fn push_framed(&mut self, frames: &[u8]) {
-        if !self.frames {
+        if !self.is_framed() {
             unframed(frames).iter_mut().for_each(|part| self.push(part));
             return;
         }
@@ -222,7 +240,7 @@ impl SendQueue {
     /// Appends a part that keeps its own memory: large ones, and those the connection encodes.
     fn push_whole(&mut self, msg: &mut Msg) {
         self.bytes += msg.size();
-        if self.frames && !msg.is_command() {
+        if self.framing == Framing::Plain && !msg.is_command() {
             let flags = if msg.more() { frame::MORE } else { 0 };
             let mut bytes = std::mem::take(&mut self.spare);
             frame::push_header(&mut bytes, flags, msg.size());
@@ -380,7 +398,7 @@ impl SendQueue {
             gone = 0;
         }
         self.segments = messages;
-        self.frames = false;
+        self.framing = Framing::Apart;
         self.express = false;
         self.recount();
     }

@@ -19,7 +19,7 @@ use crate::sync::{BiasedLock, Lock};
 use crate::sys::this_thread;
 
 pub use super::received::{Batch, Item};
-pub use super::sending::{Link, Segment, SendQueue};
+pub use super::sending::{Framing, Link, Segment, SendQueue};
 
 /// A caller that must not wait is shown the room that came about while it sent at most this often.
 const NEWS_OF_ROOM: Duration = Duration::from_millis(1);
@@ -572,7 +572,7 @@ impl End {
         let limit = self.wire.send_limit();
         let mut queue = self.wire.send.lock();
         queue.leave_feed();
-        if !queue.frames || !queue.link.open || !self.wire.guarded.load(Ordering::Relaxed) {
+        if !queue.is_framed() || !queue.link.open || !self.wire.guarded.load(Ordering::Relaxed) {
             return None;
         }
         let room = limit.saturating_sub(queue.pending());

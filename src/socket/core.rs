@@ -21,7 +21,7 @@ use crate::sys::PollFd;
 use crate::zmtp::handshake;
 
 /// When a caller was last told of no input by ZMQ_EVENTS, and how many times running it was back at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     pub(super) at: Option<Instant>,
     pub(super) times: u8,

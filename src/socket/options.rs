@@ -7,6 +7,7 @@ use super::Socket;
 use super::core::{Asked, Core};
 use crate::base::{Error, constants as c};
 use crate::options::{SocketType, Value};
+use crate::pipe::left;
 use crate::sys;
 
 impl Socket {
@@ -58,7 +59,6 @@ impl Core {
                 // Without input the caller may be about to wait for the descriptor.
                 if events & c::ZMQ_POLLIN == 0 && !self.asks_amid_sending(events) {
                     events = self.events_once_written(wanted, events);
-                    self.asked.at = Some(Instant::now());
                 }
                 return Ok(Value::LooseInt(events));
             }
@@ -122,15 +122,24 @@ impl Core {
         self.events_at_hand(wanted)
     }
 
-    /// Whether the caller asks for its `events`, no input among them, before each send: the last times it came back at once.
+    /// Whether the caller asks for its `events`, no input among them, before each send, and has left something: the last
+    /// times it came back at once.
     fn asks_amid_sending(&mut self, events: i32) -> bool {
         const AT_ONCE: Duration = Duration::from_micros(10);
         const TIMES: u8 = 4;
-        let now = Instant::now();
-        let at_once = self.asked.at.is_some_and(|asked| now.duration_since(asked) < AT_ONCE);
-        let times = if at_once { self.asked.times.saturating_add(1) } else { 0 };
-        self.asked = Asked { at: Some(now), times };
-        times >= TIMES && events & c::ZMQ_POLLOUT != 0
+        if !left::any() {
+            return false;
+        }
+        let Asked { at, times } = self.asked;
+        let at_once = at.is_some_and(|asked| asked.elapsed() < AT_ONCE);
+        let times = if at_once { times.saturating_add(1) } else { 0 };
+        let amid = times >= TIMES && events & c::ZMQ_POLLOUT != 0;
+        if !amid {
+            // What is written now is not time in which the caller was elsewhere.
+            left::write_out();
+        }
+        self.asked = Asked { at: Some(Instant::now()), times };
+        amid
     }
 
     #[inline]

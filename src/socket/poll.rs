@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::message::Msg;
     use crate::options::SocketType;
-    use crate::pipe::wire::Item;
+    use crate::pipe::wire::{Framing, Item};
     use crate::socket::testing::{Bytes, socket};
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -280,7 +280,7 @@ mod tests {
         let bytes = Bytes::join(&mut socket.enter().expect("open"));
         let far = bytes.connect();
         let mut queue = bytes.wire.send.lock();
-        (queue.frames, queue.link.open) = (true, true);
+        (queue.framing, queue.link.open) = (Framing::Plain, true);
         drop(queue);
         bytes.wire.guarded.store(true, Ordering::Relaxed);
         assert_eq!(poll(&mut [input(socket)], 1), Ok(0));

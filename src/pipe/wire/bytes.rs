@@ -107,7 +107,7 @@ impl End {
             let limit = wire.send_limit();
             let mut queue = wire.send.lock();
             queue.leave_feed();
-            if !queue.frames || queue.bytes > HEAVY || queue.pending() >= limit {
+            if !queue.is_framed() || queue.bytes > HEAVY || queue.pending() >= limit {
                 return false;
             }
             self.express = 0;

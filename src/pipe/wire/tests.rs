@@ -81,7 +81,7 @@ fn bytes_are_written_down_as_a_message_of_one_part_would_be() {
     assert!(!send(1), "not before frames are settled");
     let (mut other, _) = self::end(4);
     for end in [&mut end, &mut other] {
-        end.wire.send.lock().frames = true;
+        end.wire.send.lock().framing = Framing::Plain;
     }
     for size in [0, 3, 300] {
         assert!(end.send_bytes(&vec![7; size], Urgency::Auto, false));
@@ -102,7 +102,7 @@ fn bytes_are_written_down_as_a_message_of_one_part_would_be() {
 #[test]
 fn parts_of_a_message_keep_together() {
     let (mut end, _) = end(0);
-    end.wire.send.lock().frames = true;
+    end.wire.send.lock().framing = Framing::Plain;
     let mut part = Msg::copy_of(b"begun").unwrap();
     part.set_more(true);
     assert!(end.send(&mut part, false));
@@ -222,7 +222,7 @@ fn parts_written_as_bytes_become_one_message_once_the_last_is_there() {
     let begun = || {
         let (mut end, _) = end(2);
         assert!(!send(&mut end, b"a", true), "not before frames are settled");
-        end.wire.send.lock().frames = true;
+        end.wire.send.lock().framing = Framing::Plain;
         assert!(send(&mut end, b"a", true) && send(&mut end, b"", true) && end.is_amid_bytes());
         assert!(end.wire.send.lock().is_written(), "nothing of it is in the queue");
         assert!(!end.send_bytes(b"other", Urgency::Auto, false), "nor anything between its parts");
@@ -277,7 +277,7 @@ fn parts_written_as_bytes_become_one_message_once_the_last_is_there() {
 /// An end that may send some messages without further ado, and how many it did.
 fn express() -> End {
     let (mut end, _) = end(0);
-    end.wire.send.lock().frames = true;
+    end.wire.send.lock().framing = Framing::Plain;
     end.wire.guarded.store(true, Ordering::Relaxed);
     assert!(!end.send_express(b"m", false), "not the first");
     assert!(end.send_bytes(&[b'm'; 100], Urgency::Auto, false));
@@ -313,7 +313,7 @@ fn whole_messages_in_a_row_go_straight_into_the_queue_for_a_while() {
     }
     for (guarded, mark) in [(false, 0), (true, GUARDED_STRIDE as i32)] {
         let (mut end, _) = self::end(mark);
-        end.wire.send.lock().frames = true;
+        end.wire.send.lock().framing = Framing::Plain;
         end.wire.guarded.store(guarded, Ordering::Relaxed);
         assert!(end.send_bytes(&[b'm'; 100], Urgency::Auto, false));
         assert!(!end.send_express(b"m", false), "nobody writes it, or there is too little room");

@@ -10,7 +10,7 @@ use super::super::FanOut;
 use super::*;
 use crate::message::frame;
 use crate::pattern::testing::part;
-use crate::pipe::wire::{End, Segment, Wire};
+use crate::pipe::wire::{End, Framing, Segment, Wire};
 use crate::pipe::{Driver, Pipe, PipeKey, Pulled, Urgency};
 
 /// A connection that is worked by hand.
@@ -57,7 +57,7 @@ struct Line {
 impl Line {
     fn open(&self) {
         let mut queue = self.wire.send.lock();
-        (queue.frames, queue.link.open) = (true, true);
+        (queue.framing, queue.link.open) = (Framing::Plain, true);
         self.wire.guarded.store(true, Ordering::Relaxed);
     }
 
