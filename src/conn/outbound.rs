@@ -19,8 +19,8 @@ use super::web::Web;
 use super::worker::Command;
 use crate::base::Error;
 use crate::message::{Msg, frame};
-use crate::pipe::Urgency;
 use crate::pipe::wire::{Framing, Segment, SendQueue};
+use crate::pipe::{Urgency, left};
 use crate::sync::{BiasedGuard, Lock};
 use crate::sys::{PollFd, poll};
 use crate::transport::Stream;
@@ -34,6 +34,9 @@ const DENSE_THREAD: u8 = 8;
 /// Under guard a sender writes by itself when the last write is longer ago than this, or when so many eighths of the
 /// mark wait: the more at once the better, but who answers leaves the other end nothing to do meanwhile.
 const STALE_NS: u64 = 60_000;
+/// A thread that writes to several connections in turn lets each wait for as many times as long, but no more than this:
+/// the guard is there by then.
+const STALE_MOST: u64 = 3;
 const STALE_ANSWER_NS: u64 = 30_000;
 const FULL_EIGHTHS: usize = 7;
 const FULL_EIGHTHS_ANSWER: usize = 4;
@@ -293,7 +296,7 @@ impl Connection {
                 let now = clock();
                 let (eighths, stale) = match urgency {
                     Urgency::Soon => (FULL_EIGHTHS_ANSWER, STALE_ANSWER_NS),
-                    _ => (FULL_EIGHTHS, STALE_NS),
+                    _ => (FULL_EIGHTHS, STALE_NS * left::count().clamp(1, STALE_MOST)),
                 };
                 let due = queue.bytes >= FULL_BYTES
                     || queue.messages >= self.wire.send_limit() / 8 * eighths

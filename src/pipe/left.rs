@@ -87,6 +87,11 @@ pub fn any() -> bool {
     any.unwrap_or(false)
 }
 
+/// How many connections this thread has left.
+pub fn count() -> u64 {
+    LEFT.try_with(|left| left.borrow().list.len()).unwrap_or(0) as u64
+}
+
 fn write_out_all() {
     let Ok(mut list) = LEFT.try_with(|left| std::mem::take(&mut *left.borrow_mut())) else {
         return;
