@@ -160,7 +160,7 @@ static void subscribe (void)
         TRY (z.setsockopt (sockets[i], ZMQ_SUBSCRIBE, "", 0));
         TRY (z.connect (sockets[i], shared->endpoint[0]));
     }
-    for (long n = 0; n < count; n++)
+    for (long n = 0; n < count * number ("parts", 1); n++)
         for (long i = 0; i < subscribers; i++)
             TRY (z.recv (sockets[i], buffer, size, 0));
     shared->value[0] = seconds ();
@@ -172,7 +172,7 @@ static void subscribe (void)
 void fanout (void)
 {
     arguments (100000);
-    long subscribers = number ("subscribers", 10);
+    long subscribers = number ("subscribers", 10), parts = number ("parts", 1);
     char *buffer = calloc (size + 1, 1), subscription[8];
     begin (subscribe);
     void *socket = open_socket (context, ZMQ_XPUB);
@@ -184,8 +184,11 @@ void fanout (void)
     for (long i = 0; i < subscribers; i++)
         TRY (z.recv (socket, subscription, sizeof subscription, 0));
     double began = seconds ();
-    for (long n = 0; n < count; n++)
+    for (long n = 0; n < count; n++) {
+        for (long part = 1; part < parts; part++)
+            TRY (z.send (socket, buffer, size, ZMQ_SNDMORE));
         TRY (z.send (socket, buffer, size, 0));
+    }
     await_mark (1, 1);
     double took = shared->value[0] - began;
     end (thread);

@@ -233,10 +233,11 @@ struct cell {
     void (*run) (void);
 };
 void latency (void), throughput (void), fanout (void), router (void), echo (void), large (void), bystander (void),
-    scale (void);
+    scale (void), between (void), deal (void);
 static const struct cell cells[] = {{"latency", latency},     {"throughput", throughput}, {"fanout", fanout},
                                     {"router", router},       {"echo", echo},             {"large", large},
-                                    {"bystander", bystander}, {"scale", scale}};
+                                    {"bystander", bystander}, {"scale", scale},           {"between", between},
+                                    {"deal", deal}};
 
 int main (int argc, char **argv)
 {

@@ -28,7 +28,8 @@
 #define FUNCTIONS(each)                                                                                                \
     each (ctx_new) each (ctx_term) each (socket) each (close) each (bind) each (connect) each (send) each (recv)       \
         each (setsockopt) each (getsockopt) each (msg_init) each (msg_init_data) each (msg_send) each (msg_recv)       \
-            each (msg_size) each (msg_data) each (msg_close) each (poll) each (curve_keypair) each (has)
+            each (msg_size) each (msg_data) each (msg_close) each (poll) each (proxy) each (curve_keypair) \
+            each (has)
 struct functions {
 #define MEMBER(name) __typeof__ (zmq_##name) *name;
     FUNCTIONS (MEMBER)
