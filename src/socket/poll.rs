@@ -185,11 +185,13 @@ fn look_first(items: &mut [PollItem], fds: &mut [PollFd]) -> Result<usize, Error
     for item in items.iter_mut() {
         match item.target {
             Target::Fd(_) => item.found(fds.next().map_or(0, PollFd::revents)),
-            Target::Socket(handle) if item.revents == 0 => {
-                let mut core = Socket(handle).enter()?;
-                item.revents = core.events_in_passing(i32::from(item.events)) as i16;
+            Target::Socket(handle) => {
+                let lacking = i32::from(item.events & !item.revents);
+                if lacking & c::ZMQ_POLLIN != 0 {
+                    let mut core = Socket(handle).enter()?;
+                    item.revents = core.events_in_passing(i32::from(item.events)) as i16;
+                }
             }
-            Target::Socket(_) => {}
         }
     }
     Ok(items.iter().filter(|item| item.revents != 0).count())
@@ -266,6 +268,7 @@ mod tests {
     use crate::options::SocketType;
     use crate::pipe::wire::{Framing, Item};
     use crate::socket::testing::{Bytes, socket};
+    use std::io::Write;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
     use std::time::Instant;
@@ -309,6 +312,26 @@ mod tests {
         let passed = began.elapsed().as_micros() as usize / 50;
         let read = sink.read.load(Ordering::Relaxed) - before;
         assert!(read <= passed + 2, "{read} times in {passed} times 50 us");
+    }
+
+    #[test]
+    fn input_is_found_beside_what_is_always_ready() {
+        let (one, _connection, mut peer) = guarded();
+        let (other, _idle, _its_peer) = guarded();
+        peer.write_all(b"x").expect("written");
+        let both = |socket| {
+            let events = (c::ZMQ_POLLIN | c::ZMQ_POLLOUT) as i16;
+            PollItem { events, ..input(socket) }
+        };
+        let began = Instant::now();
+        loop {
+            let mut items = [both(one), both(other)];
+            assert_eq!(poll(&mut items, 0), Ok(2));
+            if i32::from(items[0].revents) & c::ZMQ_POLLIN != 0 {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10));
+        }
     }
 
     #[test]
