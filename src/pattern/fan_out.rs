@@ -284,7 +284,7 @@ mod tests {
     use super::super::testing::{Peers, part};
     use super::*;
 
-    fn world(count: usize, mark: i32) -> (Pipes, Peers, FanOut) {
+    pub(super) fn world(count: usize, mark: i32) -> (Pipes, Peers, FanOut) {
         let mut pipes = Pipes::new();
         let mut peers = Peers::with_mark(mark);
         let mut fan_out = FanOut::default();

@@ -58,9 +58,19 @@ pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("descriptors").count() - 1
 }
 
-/// Threads this process has.
+/// Threads this process has. One that has ended is listed for a moment after it was joined, and is none.
 pub fn threads() -> usize {
-    fs::read_dir("/proc/self/task").expect("threads").count()
+    /// Of the flags in the kernel's account of a thread (PF_EXITING).
+    const EXITING: u64 = 4;
+    let tasks = fs::read_dir("/proc/self/task").expect("threads").flatten();
+    let lives = |text: &String| {
+        // After the name, which is in parentheses and may contain anything.
+        let rest = text.rsplit_once(") ").map(|(_, rest)| rest);
+        let flags =
+            rest.and_then(|rest| rest.split(' ').nth(6)).and_then(|flags| flags.parse().ok());
+        flags.is_some_and(|flags: u64| flags & EXITING == 0)
+    };
+    tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok()).filter(lives).count()
 }
 
 /// Returns once this thread of the process sleeps in the kernel.

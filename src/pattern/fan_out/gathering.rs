@@ -111,18 +111,9 @@ impl FanOut {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{Peers, part};
+    use super::super::super::testing::part;
+    use super::super::tests::world;
     use super::*;
-
-    fn world(count: usize, mark: i32) -> (Pipes, Peers, FanOut) {
-        let mut pipes = Pipes::new();
-        let mut peers = Peers::with_mark(mark);
-        let mut fan_out = FanOut::default();
-        for _ in 0..count {
-            fan_out.attach(peers.join(&mut pipes));
-        }
-        (pipes, peers, fan_out)
-    }
 
     fn begin(fan_out: &mut FanOut, pipes: &mut Pipes, body: &[u8]) {
         fan_out.choose_all();
