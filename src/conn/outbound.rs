@@ -199,7 +199,7 @@ fn seal(
                 seal_frames(sealer, &portion.bytes, &mut bytes).map_err(failed)?;
                 messages += portion.messages;
             }
-            // The pipe lays nothing down by itself here.
+            // The pipe leaves large ones as messages here.
             Some(Segment::Payload(_)) => return Err(failed(Error::NotSupported)),
             Some(Segment::Frames { .. }) | None => break,
         }

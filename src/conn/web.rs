@@ -74,7 +74,7 @@ impl Web {
                     self.frames(&portion.bytes, &mut bytes)?;
                     messages += portion.messages;
                 }
-                // The pipe lays nothing else down by itself here.
+                // What is encoded already, and its payload.
                 _ => break,
             }
             segments.pop_front();

@@ -492,13 +492,12 @@ impl End {
     }
 
     /// Sends a message in frames, whatever the mark says; no part of it is larger than [`COPIED_TO_MANY_MAX`].
-    pub(super) fn send_frames(&mut self, frames: &[u8]) -> bool {
+    pub(super) fn send_frames(&mut self, frames: &[u8]) {
         for (header, body) in frame::walk(frames) {
             self.out.push_bytes(header.flags & frame::MORE, body);
         }
         self.written += 1;
         self.flush();
-        true
     }
 
     pub(super) fn write_control(&mut self, mut msg: Msg) {

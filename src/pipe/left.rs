@@ -144,27 +144,13 @@ mod tests {
             Pulled::Over
         }
 
-        fn resume(&self) -> bool {
-            false
-        }
-
         fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
             None
         }
 
         fn give_back(&self) {}
 
-        fn rewatch(&self) {}
-
-        fn ease(&self) {}
-
-        fn addresses(&self) -> (String, String) {
-            Default::default()
-        }
-
-        fn close(&self, _linger_ms: i32) {}
-
-        fn fail(&self) {}
+        crate::pipe::nothing_more_to_drive!();
     }
 
     fn line() -> (Arc<Line>, End) {

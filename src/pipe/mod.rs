@@ -166,6 +166,30 @@ pub trait Driver: Send + Sync {
     fn fail(&self);
 }
 
+/// What a [`Driver`] that tests work by hand has no use for.
+#[cfg(test)]
+macro_rules! nothing_more_to_drive {
+    () => {
+        fn resume(&self) -> bool {
+            false
+        }
+
+        fn rewatch(&self) {}
+
+        fn ease(&self) {}
+
+        fn addresses(&self) -> (String, String) {
+            Default::default()
+        }
+
+        fn close(&self, _linger_ms: i32) {}
+
+        fn fail(&self) {}
+    };
+}
+#[cfg(test)]
+pub(crate) use nothing_more_to_drive;
+
 enum End {
     Inproc(Box<inproc::End>),
     Wire(Box<wire::End>),
@@ -411,10 +435,10 @@ impl Pipe {
             }
     }
 
-    /// Sends a message in whole frames of ZMTP 2.0 and 3.x, and hands it on; false where there is nobody to get it.
-    pub fn send_frames(&mut self, frames: &[u8], urgency: Urgency) -> bool {
+    /// Sends a message in whole frames of ZMTP 2.0 and 3.x, and hands it on; nothing where there is nobody to get it.
+    pub fn send_frames(&mut self, frames: &[u8], urgency: Urgency) {
         match &mut self.end {
-            _ if self.terminated => false,
+            _ if self.terminated => {}
             End::Inproc(end) => end.send_frames(frames),
             End::Wire(end) => {
                 end.send_frames(frames, urgency, self.mood.hurried.load(Ordering::Relaxed))

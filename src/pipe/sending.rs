@@ -1,4 +1,4 @@
-//! What waits to be written on a connection: frames ready for the kernel, and messages that the connection
+//! What waits to be written on a connection: frames ready for the kernel, and frames and messages that the connection
 //! encodes.
 //!
 //! It knows nothing of marks, threads or descriptors: `wire` counts, the connection writes. What was framed

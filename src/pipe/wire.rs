@@ -1,7 +1,7 @@
 //! The pipe between a socket and a connection.
 //!
-//! Towards the peer it holds frames ready for the kernel (once the framing is settled) or whole messages
-//! (before, and for encodings that only the connection knows). From the peer it holds chunks of complete
+//! Towards the peer it holds frames, ready for the kernel or for the connection to encode (once the framing is settled),
+//! or whole messages (before, and large ones that are to be encoded). From the peer it holds chunks of complete
 //! messages, which the socket takes apart as it reads. What a frame header looks like comes from
 //! `message::frame`; commands, handshakes and encryption are the connection's.
 

@@ -80,10 +80,6 @@ impl Driver for Bytes {
         }
     }
 
-    fn resume(&self) -> bool {
-        false
-    }
-
     fn attend(&self) -> Option<Stream> {
         let stream = self.stream.lock().clone()?;
         self.taken.store(true, Ordering::Relaxed);
@@ -94,17 +90,7 @@ impl Driver for Bytes {
         self.taken.store(false, Ordering::Relaxed);
     }
 
-    fn rewatch(&self) {}
-
-    fn ease(&self) {}
-
-    fn addresses(&self) -> (String, String) {
-        Default::default()
-    }
-
-    fn close(&self, _linger_ms: i32) {}
-
-    fn fail(&self) {}
+    crate::pipe::nothing_more_to_drive!();
 }
 
 /// A socket of a context without I/O threads.

@@ -71,7 +71,9 @@ impl FanOut {
         if bytes.len() > gathering.largest || size > Gathering::MOST {
             return false;
         }
-        frame::push(&mut gathering.frames, if more { frame::MORE } else { 0 }, bytes);
+        if !self.chosen.is_empty() || self.steady.is_feeding() {
+            frame::push(&mut gathering.frames, if more { frame::MORE } else { 0 }, bytes);
+        }
         if !more {
             self.send_gathered(pipes);
         }

@@ -146,20 +146,13 @@ impl End {
         room || self.make_room(hurried)
     }
 
-    /// Sends a message in whole frames, whatever the mark says; false where there is nobody to get it.
-    pub(in crate::pipe) fn send_frames(
-        &mut self,
-        frames: &[u8],
-        urgency: Urgency,
-        hurried: bool,
-    ) -> bool {
+    /// Sends a message in whole frames, whatever the mark says; nothing where there is nobody to get it.
+    pub(in crate::pipe) fn send_frames(&mut self, frames: &[u8], urgency: Urgency, hurried: bool) {
         let wire = &*self.wire;
         let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
-        if self.closed || gone {
-            return false;
+        if !(self.closed || gone) {
+            self.append_frames(frames, urgency, hurried);
         }
-        self.append_frames(frames, urgency, hurried);
-        true
     }
 
     fn append_frames(&mut self, frames: &[u8], urgency: Urgency, hurried: bool) {

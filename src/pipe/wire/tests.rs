@@ -17,27 +17,13 @@ impl Driver for Idle {
         Pulled::Nothing
     }
 
-    fn resume(&self) -> bool {
-        false
-    }
-
     fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
         None
     }
 
     fn give_back(&self) {}
 
-    fn rewatch(&self) {}
-
-    fn ease(&self) {}
-
-    fn addresses(&self) -> (String, String) {
-        Default::default()
-    }
-
-    fn close(&self, _linger_ms: i32) {}
-
-    fn fail(&self) {}
+    crate::pipe::nothing_more_to_drive!();
 }
 
 fn end(send_mark: i32) -> (End, Arc<Mailbox<Notice>>) {

@@ -23,27 +23,13 @@ impl Driver for Idle {
         Pulled::Over
     }
 
-    fn resume(&self) -> bool {
-        false
-    }
-
     fn attend(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
         None
     }
 
     fn give_back(&self) {}
 
-    fn rewatch(&self) {}
-
-    fn ease(&self) {}
-
-    fn addresses(&self) -> (String, String) {
-        Default::default()
-    }
-
-    fn close(&self, _linger_ms: i32) {}
-
-    fn fail(&self) {}
+    crate::pipe::nothing_more_to_drive!();
 }
 
 /// A subscriber's connection, and what the kernel has of it.
@@ -126,17 +112,25 @@ struct World {
     pipes: Pipes,
     lines: Vec<Line>,
     fed: usize,
+    gathers: bool,
 }
 
 impl World {
     fn new() -> World {
-        World { out: FanOut::default(), pipes: Pipes::new(), lines: Vec::new(), fed: 0 }
+        World {
+            out: FanOut::default(),
+            pipes: Pipes::new(),
+            lines: Vec::new(),
+            fed: 0,
+            gathers: true,
+        }
     }
 
     /// One that gives every peer its own copy.
     fn without_feeds() -> World {
         let mut world = World::new();
         world.out.steady.wait = u32::MAX;
+        world.gathers = false;
         world
     }
 
@@ -170,7 +164,14 @@ impl World {
         !no_drop || self.out.full(&mut self.pipes).is_none()
     }
 
+    /// As an XPUB does; the world without feeds sends part by part.
     fn send(&mut self, body: &[u8], more: bool) {
+        let first = !self.out.is_amid_message();
+        let begins = self.gathers && first && more && self.out.begin_gathering(&mut self.pipes);
+        let gathers = begins || self.out.is_gathering();
+        if gathers && self.out.gather(&mut self.pipes, body, more) {
+            return;
+        }
         self.out.send(&mut self.pipes, &mut part(body, more));
     }
 
