@@ -16,13 +16,15 @@ python=$work/venv/bin/python
 limit=${PYZMQ_LIMIT:-240} # seconds for one run of all tests
 
 # Left out: what is about compilers, type checkers and free ports, not about the library; one that sends to a
-# subscription it made an instant before, over tcp, and waits for ever when the publisher was faster; and one of the
-# two that send 2 GiB, for the sake of small machines.
+# subscription it made an instant before, over tcp, and waits for ever when the publisher was faster; one that hands
+# a random key to a command line, which takes one in 85 of them, those that begin with a dash, for an option; and one
+# of the two that send 2 GiB, for the sake of small machines.
 left_out=(
     --ignore=tests/test_cython.py
     --ignore=tests/test_mypy.py
     --ignore=tests/test_ssh.py
     --deselect=tests/test_log.py::TestPubLog::test_blank_root_topic
+    --deselect=tests/test_curve_keygen.py::test_curve_keygen_secret
     --deselect=tests/test_socket.py::TestSocketGreen::test_large_send
 )
 
