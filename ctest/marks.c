@@ -1,4 +1,6 @@
 /* High-water marks: how many messages fit where, and when a full pipe takes messages again. */
+#include <pthread.h>
+
 #include "check.h"
 
 static void *context;
@@ -193,6 +195,109 @@ TEST (a_blocked_sender_goes_on)
     }
 }
 
+enum { BULK = 512 * 1024, MANY = 300 };
+
+/* Sends MANY large messages with their numbers, in large pieces of memory that are used again. */
+static void *send_bulk (void *push)
+{
+    static char body[BULK];
+    int i;
+    for (i = 0; i < MANY; i++) {
+        memcpy (body, &i, sizeof i);
+        GOOD (zmq_send (push, body, sizeof body, 0));
+    }
+    return NULL;
+}
+
+/* The number of the next one; -1 where there is none. */
+static int next_bulk (void *pull)
+{
+    static char body[BULK];
+    int number = -1, size = zmq_recv (pull, body, sizeof body, 0);
+    if (size == BULK)
+        memcpy (&number, body, sizeof number);
+    return number;
+}
+
+/* Who waits for room writes by itself what the kernel takes; the I/O thread writes what is left when it waits no more. */
+TEST (bulk_flows_at_small_marks)
+{
+    size_t i;
+    for (i = 0; i < TRANSPORTS; i++) {
+        int mark, k;
+        for (mark = 1; mark <= 3; mark++) {
+            void *push, *pull;
+            pthread_t sender;
+            with_marks (ZMQ_PULL, 1, ZMQ_RCVHWM, &pull);
+            with_marks (ZMQ_PUSH, mark, ZMQ_SNDHWM, &push);
+            GOOD (zmq_bind (pull, address_on (transports[i])));
+            GOOD (zmq_connect (push, last_endpoint (pull)));
+            pthread_create (&sender, NULL, send_bulk, push);
+            for (k = 0; k < MANY; k++) {
+                int number = next_bulk (pull);
+                EQUAL (number, k);
+                if (number != k)
+                    break;
+                if (k % 64 == 63)
+                    usleep (3000); /* so that everything on the way is full */
+            }
+            pthread_join (sender, NULL);
+            close_both (push, pull);
+        }
+    }
+}
+
+/* Binds to an address that the socket which had it may still hold. */
+static void bind_again (void *socket, const char *address)
+{
+    int tries, bound = -1;
+    for (tries = 0; tries < PATIENCE_MS && bound < 0; tries++) {
+        bound = zmq_bind (socket, address);
+        if (bound < 0)
+            usleep (1000);
+    }
+    GOOD (bound);
+}
+
+/* A sender waits for a peer that does not read; that peer goes, and the next one gets the rest. */
+TEST (bulk_goes_on_with_the_next_peer)
+{
+    char path[64];
+    const char *const given[] = {"tcp://127.0.0.1:*", path};
+    size_t i;
+    snprintf (path, sizeof path, "ipc:///tmp/ferrozmq-marks-%d", (int) getpid ());
+    for (i = 0; i < 2; i++) {
+        void *push, *pull;
+        char address[256];
+        pthread_t sender;
+        int number, before, round;
+        with_marks (ZMQ_PULL, 1, ZMQ_RCVHWM, &pull);
+        GOOD (zmq_bind (pull, given[i]));
+        snprintf (address, sizeof address, "%s", last_endpoint (pull));
+        with_marks (ZMQ_PUSH, 2, ZMQ_SNDHWM, &push);
+        set_int (push, ZMQ_RECONNECT_IVL, 10);
+        GOOD (zmq_connect (push, address));
+        pthread_create (&sender, NULL, send_bulk, push);
+        for (round = 0, before = -1; round < 4; round++) {
+            number = next_bulk (pull);
+            CHECK (number > before);
+            before = number;
+            usleep (5000); /* the sender waits by then; it holds in any case */
+            GOOD (zmq_close (pull));
+            with_marks (ZMQ_PULL, 1, ZMQ_RCVHWM, &pull);
+            bind_again (pull, address);
+        }
+        while (number >= 0 && number < MANY - 1) {
+            number = next_bulk (pull);
+            CHECK (number > before);
+            before = number;
+        }
+        pthread_join (sender, NULL);
+        close_both (push, pull);
+    }
+    unlink (path + strlen ("ipc://"));
+}
+
 TEST (pub_drops_the_newest)
 {
     void *pub, *sub;
@@ -310,6 +415,8 @@ int main (void)
     RUN (several_wait_for_one_name);
     RUN (lowering_and_raising_the_mark);
     RUN (a_blocked_sender_goes_on);
+    RUN (bulk_flows_at_small_marks);
+    RUN (bulk_goes_on_with_the_next_peer);
     RUN (pub_drops_the_newest);
     RUN (nodrop_says_so);
     RUN (a_full_peer_of_a_router);

@@ -158,20 +158,30 @@ pub struct Gate {
     pub(super) paused: bool,
     /// The kernel's buffer is full.
     pub(super) wants_room: bool,
+    /// Writing on is up to callers at the moment.
+    pub(super) room_taken: bool,
     /// The stream is established (before, the session sets interests itself).
     pub(super) open: bool,
 }
 
 impl Gate {
     pub(super) fn new(registration: Registration) -> Gate {
-        Gate { registration, taken: false, paused: false, wants_room: false, open: false }
+        Gate {
+            registration,
+            taken: false,
+            paused: false,
+            wants_room: false,
+            room_taken: false,
+            open: false,
+        }
     }
 
     pub(super) fn apply(&mut self) {
         if self.open {
             let read = !self.taken && !self.paused;
             // A refusal by the kernel means the descriptor is beyond use; reading it says so.
-            let _unusable = self.registration.set(Interest { read, write: self.wants_room });
+            let write = self.wants_room && !self.room_taken;
+            let _unusable = self.registration.set(Interest { read, write });
         }
     }
 }
@@ -216,7 +226,7 @@ impl Connection {
             queue.framing = framing;
             queue.reset_head();
             queue.link.open = true;
-            queue.link.short = false;
+            queue.link.fitted = false;
             queue.link.blocked = false;
         }
         let mut gate = self.gate.lock();
@@ -224,6 +234,7 @@ impl Connection {
         gate.taken = false;
         gate.paused = false;
         gate.wants_room = false;
+        gate.room_taken = false;
         gate.apply();
     }
 
@@ -542,6 +553,32 @@ impl Driver for Connection {
 
     fn ease(&self) {
         self.await_room();
+    }
+
+    fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+        let stream = self.outlet.lock().as_ref().map(|(stream, _)| stream.clone());
+        let mut gate = self.gate.lock();
+        // Who finds that it does not wait for room now, goes to sleep without it: if it does later, that is the I/O
+        // thread's.
+        let stream =
+            stream.filter(|stream| gate.open && gate.wants_room && stream.wants_room(true));
+        if gate.room_taken != stream.is_some() {
+            gate.room_taken = stream.is_some();
+            gate.apply();
+        }
+        stream.map(|stream| stream as Arc<dyn AsRawFd + Send + Sync>)
+    }
+
+    fn write_on(&self) {
+        self.unblock();
+    }
+
+    fn leave_room(&self) {
+        let mut gate = self.gate.lock();
+        if gate.room_taken {
+            gate.room_taken = false;
+            gate.apply();
+        }
     }
 
     fn addresses(&self) -> (String, String) {

@@ -441,14 +441,14 @@ impl Connection {
         let outlet = self.outlet.lock().clone();
         let Some((stream, encoding)) = outlet else { return };
         queue.link.writing = true;
-        let mut shorten = queue.bytes >= BULK && !std::mem::replace(&mut queue.link.short, true);
+        let mut fit = queue.bytes >= BULK && !std::mem::replace(&mut queue.link.fitted, true);
         loop {
             let mut segments = queue.take();
             let mut head = (queue.head_offset, queue.head_open);
             let mut spare = if encoding.is_plain() { Vec::new() } else { queue.take_spare() };
             drop(queue);
-            if std::mem::take(&mut shorten) && self.shared.options.sndbuf < 0 {
-                stream.keep_short();
+            if std::mem::take(&mut fit) && self.shared.options.sndbuf < 0 {
+                stream.fit_bulk();
             }
             let most = batch(self.shared.options.out_batch_size);
             let written = write_out(&stream, &encoding, &mut segments, &mut head, &mut spare, most);
@@ -489,6 +489,8 @@ impl Connection {
     }
 
     fn broken_outlet(&self, error: &io::Error) {
+        // Nobody waits for room any more.
+        self.gate.lock().wants_room = false;
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         self.worker.send(Command::Broken(self.key(), Loss::Broken(errno)));
     }

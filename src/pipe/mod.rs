@@ -158,6 +158,15 @@ pub trait Driver: Send + Sync {
     fn rewatch(&self);
     /// Much waits to be sent and the caller may wait: returns when half of it is gone, or nothing moves.
     fn ease(&self);
+    /// Takes writing over from the I/O thread while the kernel has no room and the caller waits for some. Answers what to
+    /// wait on; None when there is nothing to wait for, or it cannot be taken, and then it is the I/O thread's again.
+    fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
+        None
+    }
+    /// The kernel has room again: writes.
+    fn write_on(&self) {}
+    /// Gives back what [`Driver::attend_room`] took.
+    fn leave_room(&self) {}
     /// The addresses of this end and the peer's, as the kernel has them; empty where there are none.
     fn addresses(&self) -> (String, String);
     /// The socket lets go: send what is queued within `linger_ms` (-1 for ever), then close.

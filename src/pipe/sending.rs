@@ -71,7 +71,7 @@ pub struct Link {
     /// So many of the messages it has there: the peer may have answered them before they are counted as gone.
     pub taken: usize,
     /// Much was written at once, so that the kernel was told how much it may hold.
-    pub short: bool,
+    pub fitted: bool,
     /// The kernel's buffer is full; the I/O thread waits for room.
     pub blocked: bool,
     /// When something was last sent, in nanoseconds of the connection's clock.

@@ -14,6 +14,7 @@ mod options;
 mod poll;
 pub mod poller;
 mod proxy;
+mod room;
 mod spin;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 use super::Socket;
 use super::core::Core;
+use super::room::ease;
 use super::wait::{Attempt, deadline};
 use crate::base::Error;
 use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
@@ -229,21 +230,6 @@ impl Socket {
                 Err(error) => Err(error),
             }
         })
-    }
-}
-
-/// Much waits behind this socket, and a sender that may wait lets some of it go first. Not where a slow
-/// peer must not hold up the others.
-#[cold]
-fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
-    use SocketType::{Channel, Client, Dealer, Pair, Push, Req, Scatter};
-    let connections = core.pipes.take_heavy();
-    let patient =
-        matches!(core.options.socket_type, Channel | Client | Dealer | Pair | Push | Req | Scatter);
-    let waits = patient && flags & ZMQ_DONTWAIT == 0 && core.options.sndtimeo_ms != 0;
-    drop(core);
-    if waits {
-        connections.iter().for_each(|connection| connection.ease());
     }
 }
 

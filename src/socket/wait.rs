@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Socket;
 use super::core::Core;
+use super::room::Blocked;
 use crate::base::Error;
 use crate::pipe::turn::{Farewell, Turn};
 use crate::pipe::{Driver, Notice, PipeKey, Pulled, left};
@@ -298,6 +299,7 @@ impl Socket {
         let mut turn = core.spin.begin();
         // What the caller had in its hands it has just read, and if more is there the sleep ends at once.
         let mut looks = reading && !turn.sleeps();
+        let mut blocked = Blocked::default();
         loop {
             core.check()?;
             core.process();
@@ -318,9 +320,11 @@ impl Socket {
                 wait.refresh(&mut core);
                 continue;
             }
+            let fds = if reading { &mut [] } else { blocked.take(&mut core) };
             drop(core);
-            wait.sleep(&mut [], deadline)?;
+            wait.sleep(fds, deadline)?;
             wait.rearm();
+            blocked.write_on();
             core = self.enter()?;
         }
     }
