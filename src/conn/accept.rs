@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::session::Session;
+use super::session::{Accepted, Session};
 use super::worker::{Command, Context, EndpointRef, Workers};
 use super::{Event, Shared};
 use crate::base::Error;
@@ -23,7 +23,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// A bound endpoint.
 pub(super) struct Acceptor {
     listener: Arc<Listener>,
-    endpoint: String,
+    endpoint: Arc<str>,
     shared: Arc<Shared>,
     workers: Arc<Workers>,
     registration: Registration,
@@ -52,7 +52,7 @@ pub fn listen(
             return Err(failure.error);
         }
     };
-    let endpoint = listener.endpoint().to_owned();
+    let endpoint = Arc::<str>::from(listener.endpoint());
     tell(c::ZMQ_EVENT_LISTENING, listener.fd() as u64, &endpoint);
     let key = worker.next_key();
     let mut registration = worker.registration(key);
@@ -68,7 +68,7 @@ pub fn listen(
         resting_until: None,
     };
     worker.send(Command::Acceptor(key, Box::new(acceptor)));
-    Ok((EndpointRef { worker, key }, endpoint))
+    Ok((EndpointRef { worker, key }, endpoint.to_string()))
 }
 
 impl Acceptor {
@@ -98,9 +98,11 @@ impl Acceptor {
                         key,
                         self.shared.clone(),
                         stream,
-                        self.endpoint.clone(),
-                        accepted.peer,
-                        accepted.peer_address,
+                        Accepted {
+                            endpoint: self.endpoint.clone(),
+                            peer: accepted.peer,
+                            peer_address: accepted.peer_address,
+                        },
                     );
                     worker.count(1);
                     if Arc::ptr_eq(&worker, context.worker) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockAddr;
 use zeroize::Zeroizing;
 
-use super::session::{Kind, Phase, Session, fd_value, write_some};
+use super::session::{Kind, Phase, Proxied, Session, fd_value, write_some};
 use super::worker::{Command, Context};
 use crate::base::constants as c;
 use crate::reactor::Interest;
@@ -50,12 +50,12 @@ impl Session {
     fn go_on(&mut self, mut errno: Option<i32>, context: &mut Context<'_>) -> bool {
         let started = loop {
             let Kind::Dialing(dialing) = &mut self.kind else { return false };
-            let Some(address) = dialing.untried.pop_front() else {
+            let Some(address) = dialing.untried.pop() else {
                 return self.refused(errno, context);
             };
             if dialing.untried.is_empty() {
                 // Thousands may be on their way, most of them with one address.
-                dialing.untried = VecDeque::new();
+                dialing.untried = Vec::new();
             }
             match dialing.dial.start(&address, &self.shared.options) {
                 Ok(started) => break started,
@@ -75,7 +75,7 @@ impl Session {
         let limit = u64::try_from(self.shared.options.connect_timeout_ms).unwrap_or(0);
         let is_limited = match &self.kind {
             Kind::Dialing(dialing) => limit > 0 && dialing.dial.has_connect_timeout(),
-            Kind::Accepted { .. } => false,
+            Kind::Accepted(_) => false,
         };
         let deadline = is_limited.then(|| context.now + Duration::from_millis(limit));
         if let Some(deadline) = deadline {
@@ -102,8 +102,12 @@ impl Session {
     /// One address has failed before there was a connection.
     pub(super) fn attempt_failed(&mut self, errno: i32, context: &mut Context<'_>) -> bool {
         self.connection.gate.lock().registration.clear();
-        if let Phase::Connecting { stream, .. } | Phase::Socks { stream, .. } = &self.phase {
-            let fd = fd_value(stream);
+        let fd = match &self.phase {
+            Phase::Connecting { stream, .. } => Some(fd_value(stream)),
+            Phase::Socks(proxied) => Some(fd_value(&proxied.stream)),
+            _ => None,
+        };
+        if let Some(fd) = fd {
             self.phase = Phase::Over;
             self.tell(c::ZMQ_EVENT_CLOSED, fd, None);
         }
@@ -120,7 +124,7 @@ impl Session {
                 Dial::Ipc { .. } => self.shared.owner.stops_when_refused.load(Ordering::Relaxed),
                 Dial::Tcp { .. } | Dial::Ws { .. } | Dial::Kernel { .. } => false,
             },
-            Kind::Accepted { .. } => false,
+            Kind::Accepted(_) => false,
         };
         if stops && errno == Some(libc::ECONNREFUSED) {
             return self.give_up();
@@ -132,18 +136,20 @@ impl Session {
     pub(super) fn reached(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
         let socks = match &self.kind {
             Kind::Dialing(dialing) => dialing.dial.socks(),
-            Kind::Accepted { .. } => None,
+            Kind::Accepted(_) => None,
         };
         let Some(mut socks) = socks else { return self.established(stream, Vec::new(), context) };
         let mut output = Zeroizing::new(Vec::new());
         socks.start(&mut output);
         self.watch(&stream, Interest { read: true, write: false });
-        self.phase = Phase::Socks { stream, socks: Box::new(socks), output, input: Vec::new() };
+        let proxied = Proxied { stream, socks, output, input: Vec::new() };
+        self.phase = Phase::Socks(Box::new(proxied));
         self.talk_socks(context)
     }
 
     pub(super) fn talk_socks(&mut self, context: &mut Context<'_>) -> bool {
-        let Phase::Socks { stream, socks, output, input } = &mut self.phase else { return true };
+        let Phase::Socks(proxied) = &mut self.phase else { return true };
+        let Proxied { stream, socks, output, input } = &mut **proxied;
         let stream = stream.clone();
         let progress = loop {
             if let Err(errno) = write_some(&stream, output) {
@@ -208,8 +214,11 @@ impl Session {
 const MOST_ADDRESSES: usize = 16;
 
 /// Addresses in the order in which they are tried: the two families by turns, the first one's first (RFC 8305,
-/// section 4). One after the other, though: the next when one has failed.
-fn in_turn(addresses: Vec<SockAddr>) -> VecDeque<SockAddr> {
+/// section 4), the first of all at the end. One after the other, though: the next when one has failed.
+fn in_turn(addresses: Vec<SockAddr>) -> Vec<SockAddr> {
+    if addresses.len() < 2 {
+        return addresses;
+    }
     let is_v6 = |address: &SockAddr| {
         address.as_socket_ipv6().is_some_and(|v6| v6.ip().to_ipv4_mapped().is_none())
     };
@@ -217,11 +226,12 @@ fn in_turn(addresses: Vec<SockAddr>) -> VecDeque<SockAddr> {
     let (one, other): (VecDeque<_>, VecDeque<_>) =
         addresses.into_iter().partition(|address| is_v6(address) == first);
     let mut families = [one, other];
-    let mut order = VecDeque::new();
+    let mut order = Vec::new();
     while families.iter().any(|family| !family.is_empty()) {
         order.extend(families.iter_mut().filter_map(VecDeque::pop_front));
     }
     order.truncate(MOST_ADDRESSES);
+    order.reverse();
     order
 }
 
@@ -233,7 +243,7 @@ mod tests {
     fn order(texts: &[&str]) -> Vec<String> {
         let address = |text: &&str| SockAddr::from(text.parse::<SocketAddr>().unwrap());
         let order = in_turn(texts.iter().map(address).collect());
-        order.iter().map(|address| address.as_socket().unwrap().ip().to_string()).collect()
+        order.iter().rev().map(|address| address.as_socket().unwrap().ip().to_string()).collect()
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Session {
     /// What is told of it, if its socket has let it go.
     pub(super) fn lingering(&self, now: Instant) -> Option<Lingering> {
         let endpoint = match &self.kind {
-            Kind::Accepted { endpoint, .. } => endpoint,
+            Kind::Accepted(accepted) => &*accepted.endpoint,
             Kind::Dialing(dialing) => &dialing.shown,
         };
         let (wire, socket_type) = (&self.connection.wire, self.shared.options.socket_type);
@@ -142,14 +142,14 @@ impl Session {
             Phase::Waiting(_) => ("waiting to connect again", None),
             Phase::Resolving => ("asking for the name", None),
             Phase::Connecting { .. } => ("connecting", None),
-            Phase::Socks { .. } => ("talking to the proxy", None),
+            Phase::Socks(_) => ("talking to the proxy", None),
             Phase::Handshaking(state) => ("shaking hands", Some(&state.stream)),
             Phase::Open { stream, .. } => ("connected", Some(stream)),
             Phase::Over => ("not connected any more", None),
         };
         told.state = state;
         told.peer = match (&self.kind, stream) {
-            (Kind::Accepted { peer, .. }, _) => peer.clone(),
+            (Kind::Accepted(accepted), _) => accepted.peer.clone(),
             (_, Some(stream)) => stream.peer_name(),
             _ => String::new(),
         };

@@ -158,6 +158,8 @@ pub struct Style {
     pub misses_peers: bool,
     /// ZMQ_HICCUP_MSG appears when a connection this side made is lost.
     pub misses_connections: bool,
+    /// The socket goes by its peers' names.
+    pub names_peers: bool,
 }
 
 /// Everything that connections of one bind or connect share.

@@ -1,7 +1,6 @@
 //! The state machine of one connection, or of one connect endpoint through all its attempts. It runs in
 //! an I/O thread; the established stream is worked through [`Connection`].
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -41,16 +40,24 @@ pub(super) struct Session {
 }
 
 pub(super) enum Kind {
-    Accepted { endpoint: String, peer: String, peer_address: Option<String> },
+    Accepted(Box<Accepted>),
     Dialing(Box<Dialing>),
+}
+
+pub(super) struct Accepted {
+    /// The listener's.
+    pub(super) endpoint: Arc<str>,
+    /// The peer's, as monitors show it, and as messages do.
+    pub(super) peer: String,
+    pub(super) peer_address: Option<String>,
 }
 
 pub(super) struct Dialing {
     pub(super) dial: Dial,
     /// What monitors call the other end: the endpoint as given to connect, or the proxy's.
-    pub(super) shown: String,
-    /// Addresses of the name that this attempt has not come to yet.
-    pub(super) untried: VecDeque<SockAddr>,
+    pub(super) shown: Arc<str>,
+    /// Addresses of the name that this attempt has not come to yet, the next one last.
+    pub(super) untried: Vec<SockAddr>,
     /// The interval of the last reconnection, for growing ones; 0 after a success.
     pub(super) last_interval_ms: u64,
 }
@@ -64,19 +71,23 @@ pub(super) enum Phase {
         stream: Arc<Stream>,
         deadline: Option<Instant>,
     },
-    Socks {
-        stream: Arc<Stream>,
-        socks: Box<Socks>,
-        output: Zeroizing<Vec<u8>>,
-        input: Vec<u8>,
-    },
+    Socks(Box<Proxied>),
     Handshaking(Box<Handshaking>),
     Open {
         stream: Arc<Stream>,
-        heartbeat: Option<Heartbeat>,
+        /// There once either end wishes for it.
+        heartbeat: Option<Box<Heartbeat>>,
     },
     /// Nothing will happen any more.
     Over,
+}
+
+/// What is being said to a proxy.
+pub(super) struct Proxied {
+    pub(super) stream: Arc<Stream>,
+    pub(super) socks: Socks,
+    pub(super) output: Zeroizing<Vec<u8>>,
+    pub(super) input: Vec<u8>,
 }
 
 pub(super) struct Handshaking {
@@ -91,7 +102,7 @@ pub(super) struct Handshaking {
     /// It failed, and the peer is left waiting on purpose.
     pub(super) failed: bool,
     /// The authentication handler has been asked.
-    pub(super) asking: Option<Asking>,
+    pub(super) asking: Option<Box<Asking>>,
     /// Among those who have proven nothing; None for those we connected to.
     pub(super) _place: Option<Place>,
 }
@@ -138,7 +149,7 @@ pub fn dial(
     workers: &Arc<Workers>,
     shared: Arc<Shared>,
     dial: Dial,
-    endpoint: &str,
+    endpoint: &Arc<str>,
 ) -> Result<Dialer, Error> {
     let worker = workers.choose(shared.options.affinity).ok_or(Error::NoThread)?;
     let key = worker.next_key();
@@ -146,8 +157,8 @@ pub fn dial(
     let early = !shared.options.immediate;
     let pipe = early.then(|| pipe_of(&connection));
     // Where there is a proxy, it is the other end as far as anybody can see.
-    let shown = dial.proxy_endpoint().unwrap_or_else(|| endpoint.to_owned());
-    let dialing = Dialing { dial, shown, untried: VecDeque::new(), last_interval_ms: 0 };
+    let shown = dial.proxy_endpoint().map_or_else(|| endpoint.clone(), Arc::from);
+    let dialing = Dialing { dial, shown, untried: Vec::new(), last_interval_ms: 0 };
     let session = Session {
         connection,
         shared,
@@ -176,14 +187,12 @@ impl Session {
         key: usize,
         shared: Arc<Shared>,
         stream: Arc<Stream>,
-        endpoint: String,
-        peer: String,
-        peer_address: Option<String>,
+        accepted: Accepted,
     ) -> Session {
         Session {
             connection: Connection::new(worker.clone(), shared.clone(), key),
             shared,
-            kind: Kind::Accepted { endpoint, peer, peer_address },
+            kind: Kind::Accepted(Box::new(accepted)),
             phase: Phase::Connecting { stream, deadline: None },
             attached: false,
             linger: None,
@@ -207,7 +216,7 @@ impl Session {
     pub(super) fn ready(&mut self, ready: Ready, context: &mut Context<'_>) -> bool {
         match &self.phase {
             Phase::Connecting { .. } => self.connected(context),
-            Phase::Socks { .. } => self.talk_socks(context),
+            Phase::Socks(_) => self.talk_socks(context),
             Phase::Handshaking(_) => self.talk_handshake(context),
             Phase::Open { .. } => {
                 if ready.writable {
@@ -238,7 +247,7 @@ impl Session {
             Phase::Handshaking(state) if state.deadline.is_some_and(|at| at <= context.now) => {
                 self.handshake_lost(libc::ETIMEDOUT, context)
             }
-            Phase::Open { heartbeat: Some(_), .. } => self.beat(context),
+            Phase::Open { .. } => self.beat(context),
             _ => true,
         }
     }
@@ -270,7 +279,7 @@ impl Session {
 
     /// Whether it was accepted by the listener that has this, and its socket has heard nothing of it yet.
     pub(super) fn came_through(&self, listener: &Arc<Shared>) -> bool {
-        let accepted = matches!(self.kind, Kind::Accepted { .. });
+        let accepted = matches!(self.kind, Kind::Accepted(_));
         accepted && !self.attached && Arc::ptr_eq(&self.shared, listener)
     }
 
@@ -293,7 +302,7 @@ impl Session {
                 gate.apply();
                 if gate.paused {
                     match self.kind {
-                        Kind::Accepted { .. } if !self.connection.wire.is_parked() => {
+                        Kind::Accepted(_) if !self.connection.wire.is_parked() => {
                             drop(gate);
                             // The socket reads first; the end of the stream comes after that. What it sends
                             // meanwhile has nobody to go to.
@@ -406,10 +415,8 @@ impl Session {
     /// The end that the socket asked for.
     pub(super) fn finish(&mut self) -> bool {
         match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Connecting { stream, .. } | Phase::Socks { stream, .. } => {
-                self.connection.gate.lock().registration.clear();
-                self.tell(c::ZMQ_EVENT_CLOSED, fd_value(&stream), None);
-            }
+            Phase::Connecting { stream, .. } => self.abandon(&stream),
+            Phase::Socks(proxied) => self.abandon(&proxied.stream),
             Phase::Open { stream, .. } => {
                 self.connection.say_goodbye();
                 self.connection.shut();
@@ -421,6 +428,12 @@ impl Session {
         self.connection.wire.send.lock().clear();
         self.end_pipe();
         false
+    }
+
+    /// It never came to a handshake.
+    fn abandon(&self, stream: &Stream) {
+        self.connection.gate.lock().registration.clear();
+        self.tell(c::ZMQ_EVENT_CLOSED, fd_value(stream), None);
     }
 
     /// Nothing comes through this connection's pipe any more.
@@ -444,8 +457,8 @@ impl Session {
         }
         let own = stream.map(|stream| stream.local_name()).unwrap_or_default();
         let (local, remote, accepting) = match &self.kind {
-            Kind::Accepted { endpoint, peer, .. } => (endpoint.as_str(), peer.as_str(), true),
-            Kind::Dialing(dialing) => (own.as_str(), dialing.shown.as_str(), false),
+            Kind::Accepted(accepted) => (&*accepted.endpoint, accepted.peer.as_str(), true),
+            Kind::Dialing(dialing) => (own.as_str(), &*dialing.shown, false),
         };
         self.shared.owner.observer.event(&Event { code, value, local, remote, accepting });
     }
@@ -462,8 +475,9 @@ pub(super) fn write_some(stream: &Stream, output: &mut Vec<u8>) -> Result<(), i3
         }
     }
     if output.is_empty() {
-        // A password may have been in it.
+        // A password may have been in it. Nor is its memory needed while the peer is waited for.
         output.zeroize();
+        *output = Vec::new();
     }
     Ok(())
 }

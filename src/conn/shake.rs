@@ -50,7 +50,7 @@ impl Session {
         if let Some(deadline) = deadline {
             context.timers.schedule(deadline, self.connection.key());
         }
-        let place = matches!(self.kind, Kind::Accepted { .. }).then(|| {
+        let place = matches!(self.kind, Kind::Accepted(_)).then(|| {
             let worker = context.worker;
             let (place, displaced) =
                 worker.strangers().enter(worker, self.connection.key(), context.now);
@@ -81,7 +81,7 @@ impl Session {
         output: &mut Vec<u8>,
     ) -> Result<(Handshake, Option<Box<Link>>), Error> {
         let role = match &self.kind {
-            Kind::Accepted { .. } => stream.is_web().then_some(Role::Server),
+            Kind::Accepted(_) => stream.is_web().then_some(Role::Server),
             Kind::Dialing(dialing) => {
                 dialing.dial.request().map(|(host, path)| Role::Client { host, path })
             }
@@ -109,7 +109,7 @@ impl Session {
     /// The authentication handler has answered, or has gone; then the time limit ends the wait.
     pub(super) fn answered(&mut self, context: &mut Context<'_>) -> bool {
         self.with_handshake(context, |session, state, context| {
-            let Some(frames) = state.asking.as_mut().and_then(Asking::answer) else {
+            let Some(frames) = state.asking.as_mut().and_then(|asking| asking.answer()) else {
                 return Outcome::Waits;
             };
             state.asking = None;
@@ -282,7 +282,7 @@ impl Session {
         request: &ZapRequest,
         stream: &Stream,
         context: &mut Context<'_>,
-    ) -> Option<Asking> {
+    ) -> Option<Box<Asking>> {
         let address = self.peer_address(stream).unwrap_or_default();
         let frames = request.frames(address.as_bytes());
         Asking::start(&self.shared.hub, context.worker, self.connection.key(), &frames)

@@ -1,6 +1,5 @@
 //! An established connection as its I/O thread sees it: presenting the peer to the socket, heartbeats.
 
-use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,16 +44,8 @@ impl Session {
         if peer.name_follows {
             codec.skip_name();
         }
-        let mut heartbeat = None;
-        if beats {
-            let o = &self.shared.options;
-            let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
-            let mut beats = Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms);
-            beats.on_established(context.now);
-            heartbeat = Some(beats);
-        }
         self.say_first(&codec, unsent);
-        self.go(stream, codec, identity, heartbeat, context)
+        self.go(stream, codec, identity, beats, context)
     }
 
     pub(super) fn open_raw(&mut self, stream: Arc<Stream>, context: &mut Context<'_>) -> bool {
@@ -65,7 +56,7 @@ impl Session {
         let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
         let piece = usize::try_from(self.shared.options.in_batch_size).unwrap_or(1);
         let codec = Codec::raw(piece, self.shared.options.maxmsgsize);
-        self.go(stream, codec, identity, None, context)
+        self.go(stream, codec, identity, false, context)
     }
 
     pub(super) fn go(
@@ -73,14 +64,14 @@ impl Session {
         stream: Arc<Stream>,
         codec: Codec,
         identity: Identity,
-        heartbeat: Option<Heartbeat>,
+        beats: bool,
         context: &mut Context<'_>,
     ) -> bool {
         if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
             return self.finish();
         }
         if let Kind::Dialing(dialing) = &mut self.kind {
-            dialing.untried = VecDeque::new();
+            dialing.untried = Vec::new();
         }
         {
             let mut gate = self.connection.gate.lock();
@@ -90,7 +81,7 @@ impl Session {
         }
         // The socket hears who the peer is before it can read anything from it.
         if self.attached {
-            self.connection.wire.identified(identity);
+            self.connection.wire.identified(identity, self.shared.style.names_peers);
         } else {
             self.attached = true;
             self.shared.owner.attach(NewPipe {
@@ -101,10 +92,15 @@ impl Session {
             });
         }
         // Only now: who hears of it may send to the peer by its name at once.
-        if heartbeat.is_some() {
+        if beats {
             self.tell(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0, Some(&stream));
         }
         self.notify(c::ZMQ_NOTIFY_CONNECT);
+        let heartbeat = (beats && self.shared.options.heartbeat_ivl_ms > 0).then(|| {
+            let mut heartbeat = self.heartbeat();
+            heartbeat.on_established(context.now);
+            heartbeat
+        });
         self.phase = Phase::Open { stream: stream.clone(), heartbeat };
         let early = codec.has_input();
         self.connection.open(&stream, codec);
@@ -112,6 +108,8 @@ impl Session {
             self.connection.read(false);
         }
         self.connection.flush_out(Urgency::Now);
+        // Many have no more to say for long.
+        self.connection.wire.send.lock().shrink();
         self.plan_heartbeat(context);
         self.settle(context)
     }
@@ -135,7 +133,7 @@ impl Session {
     pub(super) fn show_loss(&self, for_good: bool) {
         let (options, style) = (&self.shared.options, &self.shared.style);
         let shown = match self.kind {
-            Kind::Accepted { .. } if style.misses_peers => &options.disconnect_msg,
+            Kind::Accepted(_) if style.misses_peers => &options.disconnect_msg,
             Kind::Dialing(_) if style.misses_connections && !for_good => &options.hiccup_msg,
             _ => return,
         };
@@ -170,12 +168,13 @@ impl Session {
         for (name, value) in &peer.properties {
             metadata.push(name, value);
         }
+        metadata.seal();
         Arc::new(metadata)
     }
 
     pub(super) fn peer_address(&self, stream: &Stream) -> Option<String> {
         match &self.kind {
-            Kind::Accepted { peer_address, .. } => peer_address.clone(),
+            Kind::Accepted(accepted) => accepted.peer_address.clone(),
             Kind::Dialing(_) => stream.peer_address(),
         }
     }
@@ -192,7 +191,23 @@ impl Session {
         }
     }
 
+    /// What the options say of heartbeats, before anything was sent or heard.
+    fn heartbeat(&self) -> Box<Heartbeat> {
+        let o = &self.shared.options;
+        let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
+        Box::new(Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms))
+    }
+
     pub(super) fn beat(&mut self, context: &mut Context<'_>) -> bool {
+        if let Phase::Open { heartbeat: None, .. } = &self.phase
+            && self.connection.ping_ttl.load(Ordering::Relaxed) > 0
+        {
+            // The peer promised to be heard again.
+            let begun = self.heartbeat();
+            if let Phase::Open { heartbeat, .. } = &mut self.phase {
+                *heartbeat = Some(begun);
+            }
+        }
         let Phase::Open { heartbeat: Some(heartbeat), .. } = &mut self.phase else { return true };
         let connection = &self.connection;
         // What the kernel holds counts as heard; while our own application does not read, nothing can

@@ -56,7 +56,7 @@ impl Asking {
         worker: &Arc<Worker>,
         key: usize,
         frames: &[Vec<u8>],
-    ) -> Option<Asking> {
+    ) -> Option<Box<Asking>> {
         let (near, far) = inproc::pair(false);
         let abandoned = worker.abandoned().clone();
         let worker = worker.clone();
@@ -76,7 +76,7 @@ impl Asking {
         }
         let mut asking = Asking { pipe, mailbox, answered: false, abandoned };
         asking.write(frames);
-        Some(asking)
+        Some(Box::new(asking))
     }
 
     /// Where memory does not suffice for the request nothing is asked, and the time limit ends it. Of what may

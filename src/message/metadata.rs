@@ -4,7 +4,7 @@
 //! `conn` and `zmtp`; this file only finds the first value of each name. It does not look for names when
 //! it adds one: a peer may send thousands.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 /// The hidden property under which the descriptor can be asked for by name.
 const DESCRIPTOR: &[u8] = b"__fd";
@@ -14,14 +14,40 @@ const ROUTING_ID: &[u8] = b"Routing-Id";
 /// The properties of one connection, in the order they were learnt.
 #[derive(Debug)]
 pub struct Metadata {
-    props: Vec<(Box<[u8]>, CString)>,
+    /// One after the other, as there are many connections: see [`Property`].
+    props: Vec<u8>,
     fd: i32,
+}
+
+/// A property at the front of some bytes: the sizes of its name and its text, four bytes each, then these. The text ends
+/// with its only NUL.
+struct Property<'a> {
+    name: &'a [u8],
+    text: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl Property<'_> {
+    fn first(bytes: &[u8]) -> Option<Property<'_>> {
+        let (name_size, bytes) = size(bytes)?;
+        let (text_size, bytes) = size(bytes)?;
+        let (name, bytes) = bytes.split_at_checked(name_size)?;
+        let (text, rest) = bytes.split_at_checked(text_size)?;
+        Some(Property { name, text, rest })
+    }
+}
+
+fn size(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (size, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_ne_bytes(*size) as usize, rest))
 }
 
 impl Metadata {
     /// Metadata of the connection behind descriptor `fd`; a negative one means "not known".
     pub fn new(fd: i32) -> Metadata {
-        let mut metadata = Metadata { props: Vec::new(), fd };
+        /// What most take meanwhile.
+        const USUAL: usize = 128;
+        let mut metadata = Metadata { props: Vec::with_capacity(USUAL), fd };
         if fd >= 0 {
             // Stored first, so that no peer can claim the name.
             metadata.push(DESCRIPTOR, fd.to_string().as_bytes());
@@ -34,9 +60,19 @@ impl Metadata {
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let end = value.iter().position(|&byte| byte == 0);
         let text = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
-        if let Ok(text) = CString::new(text) {
-            self.props.push((name.into(), text));
-        }
+        let sizes = [u32::try_from(name.len()), u32::try_from(text.len() + 1)];
+        // No frame that brings one is as large as that.
+        let [Ok(name_size), Ok(text_size)] = sizes else { return };
+        self.props.extend_from_slice(&name_size.to_ne_bytes());
+        self.props.extend_from_slice(&text_size.to_ne_bytes());
+        self.props.extend_from_slice(name);
+        self.props.extend_from_slice(text);
+        self.props.push(0);
+    }
+
+    /// No more will come: for as long as the connection lives it takes no more memory than it needs.
+    pub fn seal(&mut self) {
+        self.props = self.props.as_slice().to_vec();
     }
 
     /// The value of a property; names are compared exactly.
@@ -54,8 +90,14 @@ impl Metadata {
     }
 
     fn find(&self, name: &[u8]) -> Option<&CStr> {
-        let hit = self.props.iter().find(|(known, _)| **known == *name);
-        hit.map(|(_, value)| value.as_c_str())
+        let mut rest = &self.props[..];
+        while let Some(property) = Property::first(rest) {
+            if property.name == name {
+                return CStr::from_bytes_with_nul(property.text).ok();
+            }
+            rest = property.rest;
+        }
+        None
     }
 }
 

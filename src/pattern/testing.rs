@@ -161,7 +161,7 @@ impl WirePeer {
         let mut metadata = Metadata::new(-1);
         metadata.push(b"Peer-Address", address.as_bytes());
         let metadata = Some(Arc::new(metadata));
-        self.wire.identified(Identity { metadata, ..Identity::default() });
+        self.wire.identified(Identity { metadata, ..Identity::default() }, true);
     }
 
     /// The parts that were written to the connection.

@@ -56,6 +56,8 @@ pub struct Wire {
 /// What was received and not yet handed to the socket's end.
 #[derive(Default)]
 pub struct ReceiveQueue {
+    /// Whom all items are from that have no other in front of them; None where the socket knows.
+    peer: Option<Arc<Metadata>>,
     items: VecDeque<Item>,
     /// Messages handed over and not yet reported as read.
     unread: usize,
@@ -99,19 +101,25 @@ impl Wire {
         }
     }
 
-    /// Tells the socket about its peer. What messages carry goes the way of the messages: a notice may lie
+    /// Tells the socket about its peer, or only that there is one where it does not go by names. What messages carry goes the way of the messages: a notice may lie
     /// unread while they are taken.
-    pub fn identified(&self, mut identity: super::Identity) {
+    pub fn identified(&self, mut identity: super::Identity, named: bool) {
         if let Some(metadata) = identity.metadata.take() {
-            let items = &mut self.receive.lock().items;
+            let queue = &mut *self.receive.lock();
             // Whoever said nothing since has left no trace.
-            if let Some(Item::Peer(_)) = items.back() {
-                items.pop_back();
+            if let Some(Item::Peer(_)) = queue.items.back() {
+                queue.items.pop_back();
             }
-            if items.is_empty() {
-                items.reserve_exact(1);
+            if queue.items.is_empty() {
+                queue.peer = Some(metadata);
+            } else {
+                queue.items.push_back(Item::Peer(metadata));
             }
-            items.push_back(Item::Peer(metadata));
+        }
+        if !named && !identity.subscribe_to_all {
+            // ZMQ_FD says that something happened all the same.
+            return self
+                .post_instead(|notice, _| matches!(notice, Notice::Nudge), |_| Notice::Nudge);
         }
         self.post_instead(
             |notice, key| matches!(notice, Notice::Identified(of, _) if *of == key),
@@ -424,6 +432,9 @@ impl End {
             let resume = {
                 let mut queue = self.wire.receive.lock();
                 queue.unread = queue.unread.saturating_sub(std::mem::take(&mut self.consumed));
+                if let Some(peer) = queue.peer.take() {
+                    self.metadata = Some(peer);
+                }
                 std::mem::swap(&mut self.items, &mut queue.items);
                 meet(&mut self.items, &mut self.metadata);
                 let resume = self.items.is_empty() && std::mem::take(&mut queue.paused);
@@ -685,6 +696,7 @@ impl End {
         self.express = 0;
         self.rollback();
         let mut queue = self.wire.receive.lock();
+        self.items.extend(queue.peer.take().map(Item::Peer));
         self.items.append(&mut queue.items);
         if std::mem::take(&mut queue.paused) {
             drop(queue);

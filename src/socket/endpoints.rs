@@ -22,9 +22,9 @@ use crate::zmtp::mechanism::plain::Credentials;
 pub(super) struct Endpoint {
     pub(super) id: u64,
     /// The text that finds it again.
-    text: String,
+    text: Arc<str>,
     /// The text it was made with, where that finds it as well.
-    given: Option<String>,
+    given: Option<Box<str>>,
     place: Place,
 }
 
@@ -62,7 +62,7 @@ impl Socket {
             core.bind_inproc(address, id)?;
             (Place::Bound, address.to_owned())
         } else if scheme == Scheme::Udp {
-            given = Some(address.to_owned());
+            given = Some(address.into());
             let datagrams = Datagrams::bind(rest, &core.options)?;
             let resolved = datagrams.endpoint().to_owned();
             let (place, _) = core.open_datagrams(datagrams, id)?;
@@ -77,7 +77,7 @@ impl Socket {
             (Place::Listening { place, shared }, resolved)
         };
         core.about.set_last_endpoint(&resolved);
-        core.endpoints.push(Endpoint { id, text: resolved, given, place });
+        core.endpoints.push(Endpoint { id, text: resolved.into(), given, place });
         // Who waited for this name is a peer from now on, not only from the next call on.
         core.process();
         Ok(())
@@ -136,7 +136,7 @@ impl Socket {
 
 impl Endpoint {
     fn is_dialing(&self, address: &str) -> bool {
-        matches!(self.place, Place::Dialing(_)) && self.text == address
+        matches!(self.place, Place::Dialing(_)) && *self.text == *address
     }
 }
 
@@ -252,7 +252,8 @@ impl Core {
         }
         let dial = transport::parse_connect(scheme, rest, &self.options)?;
         let id = self.take_endpoint_id();
-        let mut dialer = conn::dial(&workers, self.shared(id), dial, address)?;
+        let text = Arc::<str>::from(address);
+        let mut dialer = conn::dial(&workers, self.shared(id), dial, &text)?;
         let pipe = dialer.take_pipe().map(|pipe| {
             let assigned = self.pattern.connect_routing_id();
             let new = NewPipe { pipe, identity: None, endpoint: id, initiator: true };
@@ -260,7 +261,7 @@ impl Core {
         });
         // Not before: what a fast peer says would find nobody to hear it.
         let place = dialer.start();
-        self.add_endpoint(id, address, Place::Dialing(place));
+        self.add_endpoint(id, text, Place::Dialing(place));
         Ok(pipe)
     }
 
@@ -293,8 +294,8 @@ impl Core {
         Ok((opening.start(), pipe))
     }
 
-    fn add_endpoint(&mut self, id: u64, address: &str, place: Place) {
-        self.endpoints.push(Endpoint { id, text: address.to_owned(), given: None, place });
+    fn add_endpoint(&mut self, id: u64, address: impl Into<Arc<str>>, place: Place) {
+        self.endpoints.push(Endpoint { id, text: address.into(), given: None, place });
     }
 
     /// What the connections of a new endpoint share.
@@ -389,7 +390,7 @@ impl Core {
     pub(super) fn tell_counts(&mut self, id: PipeId, counts: Counts) {
         let Some(pipe) = self.pipes.get(id) else { return };
         let endpoint = self.endpoints.iter().find(|known| known.id == pipe.endpoint());
-        let text = endpoint.map(|known| known.text.clone()).unwrap_or_default();
+        let text = endpoint.map(|known| known.text.to_string()).unwrap_or_default();
         let (own, peer) = pipe.driver().map(|driver| driver.addresses()).unwrap_or_default();
         let (local, remote) = match endpoint.map(|known| &known.place) {
             Some(Place::Listening { .. }) => (text, peer),
@@ -405,7 +406,7 @@ impl Core {
     fn end_all(&mut self, text: &str) -> bool {
         let (found, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.endpoints).into_iter().partition(|known| {
-                known.text == text || known.given.as_deref().is_some_and(|given| given == text)
+                *known.text == *text || known.given.as_deref().is_some_and(|given| given == text)
             });
         self.endpoints = kept;
         for endpoint in &found {
@@ -464,5 +465,6 @@ fn style(ty: SocketType, raw: bool, notifies: i32) -> Style {
         says_hello: !raw && matches!(ty, Router | Rep | Dealer | Server | Client | Peer),
         misses_peers: !raw && matches!(ty, Router | Rep | Server | Peer),
         misses_connections: matches!(ty, Dealer | Client | Peer),
+        names_peers: matches!(ty, Router | Rep),
     }
 }

@@ -23,36 +23,36 @@ pub enum Dial {
     /// `HOST:PORT`, or `SOURCE:PORT;HOST:PORT`.
     Tcp {
         /// The local address to connect from, as typed.
-        source: Option<String>,
+        source: Option<Box<str>>,
         /// Host as typed, with its brackets.
-        host: String,
+        host: Box<str>,
         /// Port.
         port: u16,
         /// Who is asked to make the connection instead of us.
-        proxy: Option<Proxy>,
+        proxy: Option<Box<Proxy>>,
     },
     /// A path, or `@` and an abstract name.
     Ipc {
         /// The text after `ipc://`.
-        path: String,
+        path: Box<str>,
     },
     /// `HOST:PORT/PATH` of WebSocket.
     Ws {
         /// Host as typed, with its brackets.
-        host: String,
+        host: Box<str>,
         /// Port.
         port: u16,
         /// From its slash on.
-        path: String,
+        path: Box<str>,
         /// What is expected of the other end, over TLS.
-        tls: Option<tls::Client>,
+        tls: Option<Box<tls::Client>>,
     },
     /// The address of tipc, vsock or vmci.
     Kernel {
         /// Which of them.
         scheme: Scheme,
         /// As the kernel takes it.
-        address: SockAddr,
+        address: Box<SockAddr>,
     },
 }
 
@@ -99,27 +99,35 @@ pub fn parse_connect(scheme: Scheme, text: &str, options: &Options) -> Result<Di
         Scheme::Tcp => {
             let (source, host, port) = address::parse_connect(text)?;
             Ok(Dial::Tcp {
-                source: source.map(str::to_owned),
-                host: host.to_owned(),
+                source: source.map(Box::from),
+                host: host.into(),
                 port,
                 proxy: Proxy::of(options),
             })
         }
         Scheme::Ipc => {
             ipc::socket_address(text)?;
-            Ok(Dial::Ipc { path: text.to_owned() })
+            Ok(Dial::Ipc { path: text.into() })
         }
         Scheme::Ws | Scheme::Wss => {
             let (host, port, path) = ws::parse_connect(text)?;
-            let tls =
-                (scheme == Scheme::Wss).then(|| tls::Client::of(options, host)).transpose()?;
-            let dial = Dial::Ws { host: host.to_owned(), port, path: path.to_owned(), tls };
+            let tls = (scheme == Scheme::Wss)
+                .then(|| tls::Client::of(options, host))
+                .transpose()?
+                .map(Box::new);
+            let dial = Dial::Ws { host: host.into(), port, path: path.into(), tls };
             // Here a name nobody knows is the caller's mistake, and not something to wait for.
             dial.resolve(options).map_err(|_| Error::Invalid)?;
             Ok(dial)
         }
-        Scheme::Tipc => Ok(Dial::Kernel { scheme, address: tipc::parse_connect(text)? }),
-        Scheme::Vsock | Scheme::Vmci => Ok(Dial::Kernel { scheme, address: vsock::parse(text)? }),
+        Scheme::Tipc => {
+            let address = Box::new(tipc::parse_connect(text)?);
+            Ok(Dial::Kernel { scheme, address })
+        }
+        Scheme::Vsock | Scheme::Vmci => {
+            let address = Box::new(vsock::parse(text)?);
+            Ok(Dial::Kernel { scheme, address })
+        }
         _ => Err(Error::NotSupported),
     }
 }
@@ -176,7 +184,7 @@ impl Dial {
             return Some(address.map(|address| vec![address]));
         }
         if let Dial::Kernel { address, .. } = self {
-            return Some(Ok(vec![address.clone()]));
+            return Some(Ok(vec![(**address).clone()]));
         }
         match self.target() {
             Ok((host, port)) => {
@@ -259,8 +267,8 @@ impl Dial {
     pub fn request(&self) -> Option<(String, String)> {
         let Dial::Ws { host, port, path, tls } = self else { return None };
         let usual = if tls.is_some() { 443 } else { 80 };
-        let host = if *port == usual { host.clone() } else { format!("{host}:{port}") };
-        Some((host, path.clone()))
+        let host = if *port == usual { host.to_string() } else { format!("{host}:{port}") };
+        Some((host, path.to_string()))
     }
 
     /// Host and port to open a connection to.
@@ -320,18 +328,18 @@ impl Dial {
 }
 
 impl Proxy {
-    fn of(options: &Options) -> Option<Proxy> {
+    fn of(options: &Options) -> Option<Box<Proxy>> {
         if options.socks_proxy.is_empty() {
             return None;
         }
         // C programs may have counted the terminating NUL.
         let address =
             String::from_utf8_lossy(&options.socks_proxy).trim_end_matches('\0').to_owned();
-        Some(Proxy {
+        Some(Box::new(Proxy {
             address,
             username: options.socks_username.clone(),
             password: options.socks_password.clone(),
-        })
+        }))
     }
 }
 

@@ -11,11 +11,22 @@ pub const SOCKET_TYPE: &[u8] = b"Socket-Type";
 /// The property that carries the sender's routing id.
 pub const IDENTITY: &[u8] = b"Identity";
 
-/// Appends one property; [`Error::Invalid`] when a length does not fit its field.
-pub fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), Error> {
+/// The lengths of a property as they are sent; [`Error::Invalid`] when one does not fit its field.
+fn lengths(name: &[u8], value: &[u8]) -> Result<(u8, i32), Error> {
     let name_len = u8::try_from(name.len()).map_err(|_| Error::Invalid)?;
     // Receivers hold the length in a signed number.
     let value_len = i32::try_from(value.len()).map_err(|_| Error::Invalid)?;
+    Ok((name_len, value_len))
+}
+
+/// Whether [`push`] takes a property.
+pub fn check(name: &[u8], value: &[u8]) -> Result<(), Error> {
+    lengths(name, value).map(|_| ())
+}
+
+/// Appends one property; [`Error::Invalid`] when a length does not fit its field.
+pub fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), Error> {
+    let (name_len, value_len) = lengths(name, value)?;
     out.push(name_len);
     out.extend_from_slice(name);
     out.extend_from_slice(&value_len.to_be_bytes());

@@ -160,6 +160,11 @@ fn push_properties(config: &Config, out: &mut Vec<u8>) -> Result<(), Error> {
     own.into_iter().try_for_each(|(name, value)| push(out, name, value))
 }
 
+/// Whether [`push_properties`] can do it, without doing it: thousands of handshakes may be under way.
+fn check_properties(config: &Config) -> Result<(), Error> {
+    config.metadata.iter().try_for_each(|(name, value)| super::metadata::check(name, value))
+}
+
 /// Takes the peer's properties apart and checks that its type may talk to ours. `None`: malformed,
 /// or it may not.
 ///

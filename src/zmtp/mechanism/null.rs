@@ -2,8 +2,8 @@
 
 use super::zap::{Absent, ZapGrant, ZapRequest};
 use super::{
-    Framer, Input, Mechanism, Outbox, Outcome, Status, accept_properties, protocol,
-    push_properties, refused_by_peer,
+    Framer, Input, Mechanism, Outbox, Outcome, Status, accept_properties, check_properties,
+    protocol, push_properties, refused_by_peer,
 };
 use crate::base::Error;
 use crate::base::constants::ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND;
@@ -15,10 +15,10 @@ use zeroize::Zeroizing;
 /// One end of a NULL handshake.
 pub(super) struct Null {
     config: Arc<Config>,
-    /// Our READY; gone once sent.
-    ready: Option<Vec<u8>>,
+    /// Our READY is sent.
+    is_ready: bool,
     awaits_zap: bool,
-    grant: Option<ZapGrant>,
+    grant: Option<Box<ZapGrant>>,
     /// From the peer's READY.
     properties: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Null {
 impl Mechanism for Null {
     fn handle(&mut self, input: Input<'_>, out: &mut Outbox<'_>) -> Result<Status, HandshakeError> {
         match input {
-            Input::Start if self.config.zap_domain.is_empty() => self.send_ready(out),
+            Input::Start if self.config.zap_domain.is_empty() => self.send_ready(out)?,
             Input::Start => {
                 self.awaits_zap = true;
                 return Ok(Status::Zap(ZapRequest {
@@ -38,8 +38,9 @@ impl Mechanism for Null {
             }
             Input::Command(body, _) => self.receive(body)?,
             Input::Zap(answer) if std::mem::take(&mut self.awaits_zap) => {
-                self.grant = answer.judge(Absent::of_optional_handler(&self.config), out)?;
-                self.send_ready(out);
+                let absent = Absent::of_optional_handler(&self.config);
+                self.grant = answer.judge(absent, out)?.map(Box::new);
+                self.send_ready(out)?;
             }
             // Nobody was asked.
             Input::Zap(_) => {}
@@ -50,21 +51,26 @@ impl Mechanism for Null {
 
 impl Null {
     pub(super) fn new(config: &Arc<Config>) -> Result<Null, Error> {
-        let mut ready = b"\x05READY".to_vec();
-        push_properties(config, &mut ready)?;
+        check_properties(config)?;
         Ok(Null {
             config: Arc::clone(config),
-            ready: Some(ready),
+            is_ready: false,
             awaits_zap: false,
             grant: None,
             properties: None,
         })
     }
 
-    fn send_ready(&mut self, out: &mut Outbox<'_>) {
-        if let Some(body) = self.ready.take() {
+    fn send_ready(&mut self, out: &mut Outbox<'_>) -> Result<(), HandshakeError> {
+        const USUAL: usize = 64;
+        if !std::mem::replace(&mut self.is_ready, true) {
+            let mut body = Vec::with_capacity(USUAL);
+            body.extend_from_slice(b"\x05READY");
+            push_properties(&self.config, &mut body)
+                .map_err(|error| Failure::NoDetail(error.errno()))?;
             out.command(&body);
         }
+        Ok(())
     }
 
     /// The peer has one command to send. It may come while our own still waits for the
@@ -82,7 +88,7 @@ impl Null {
     }
 
     fn status(&mut self) -> Status {
-        if self.ready.is_some() {
+        if !self.is_ready {
             return Status::NeedMore;
         }
         let Some(properties) = self.properties.take() else {
@@ -90,7 +96,7 @@ impl Null {
         };
         Status::Done(Box::new(Outcome {
             properties,
-            grant: self.grant.take(),
+            grant: self.grant.take().map(|grant| *grant),
             framer: Framer::Plain,
         }))
     }
