@@ -406,6 +406,64 @@ TEST (groups)
     GOOD (zmq_msg_close (&copy));
 }
 
+/* Whether a part of so many bytes is there, each of which says where it lies. */
+static void expect_pattern (void *socket, size_t size, int more)
+{
+    static unsigned char got[1100000];
+    size_t i;
+    EQUAL (zmq_recv (socket, got, sizeof got, 0), (int) size);
+    EQUAL (get_int (socket, ZMQ_RCVMORE), more);
+    for (i = 0; i < size && got[i] == (unsigned char) (i * 7 + size); i++)
+        ;
+    EQUAL (i, (long long) size);
+}
+
+/* Large parts may go to the kernel from where they lie: whole, in part, or not at all while others wait. */
+TEST (large_parts_behind_small_ones)
+{
+    static const size_t sizes[] = {8191, 32767, 32768, 65536, 300000, 1048576, 1048577};
+    static unsigned char body[1100000];
+    void *context = zmq_ctx_new ();
+    size_t t, k, i;
+    int parts, round;
+    for (t = 0; t < TRANSPORTS; t++) {
+        void *router = bound (context, ZMQ_ROUTER, address_on (transports[t]));
+        void *dealer = open_socket (context, ZMQ_DEALER);
+        GOOD (zmq_setsockopt (dealer, ZMQ_ROUTING_ID, "me", 2));
+        GOOD (zmq_connect (dealer, last_endpoint (router)));
+        for (parts = 1; parts <= 3; parts++)
+            for (round = 0; round < 2; round++) /* the second time several wait at once */
+                for (k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+                    int copies = round ? 3 : 1, n, part;
+                    for (i = 0; i < sizes[k]; i++)
+                        body[i] = (unsigned char) (i * 7 + sizes[k]);
+                    for (n = 0; n < copies; n++) {
+                        for (part = 1; part < parts; part++)
+                            GOOD (zmq_send (dealer, "small", 5, ZMQ_SNDMORE));
+                        EQUAL (zmq_send (dealer, body, sizes[k], n % 2 ? ZMQ_DONTWAIT : 0), (int) sizes[k]);
+                    }
+                    for (n = 0; n < copies; n++) {
+                        EXPECT (router, "me");
+                        for (part = 1; part < parts; part++)
+                            EXPECT (router, "small");
+                        expect_pattern (router, sizes[k], 0);
+                        GOOD (zmq_send (router, "me", 2, ZMQ_SNDMORE));
+                        EQUAL (zmq_send (router, body, sizes[k], parts > 1 ? ZMQ_SNDMORE : 0), (int) sizes[k]);
+                        if (parts > 1)
+                            GOOD (zmq_send (router, "end", 3, 0));
+                    }
+                    for (n = 0; n < copies; n++) {
+                        expect_pattern (dealer, sizes[k], parts > 1);
+                        if (parts > 1)
+                            EXPECT (dealer, "end");
+                    }
+                }
+        GOOD (zmq_close (dealer));
+        GOOD (zmq_close (router));
+    }
+    GOOD (zmq_ctx_term (context));
+}
+
 int main (void)
 {
     RUN (fresh_messages);
@@ -425,5 +483,6 @@ int main (void)
     RUN (metadata);
     RUN (receiving_into_a_buffer);
     RUN (groups);
+    RUN (large_parts_behind_small_ones);
     return finished ();
 }

@@ -555,6 +555,10 @@ impl Driver for Connection {
         self.await_room();
     }
 
+    fn write_past(&self, frames: &[u8], body: &[u8]) -> bool {
+        self.write_message_past(frames, body)
+    }
+
     fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
         let stream = self.outlet.lock().as_ref().map(|(stream, _)| stream.clone());
         let mut gate = self.gate.lock();

@@ -13,6 +13,7 @@ mod datagram;
 mod lingering;
 mod multicast;
 mod outbound;
+mod past;
 mod session;
 mod shake;
 mod strangers;

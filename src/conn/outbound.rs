@@ -436,18 +436,24 @@ impl Connection {
         }
     }
 
+    /// Whether this is the first bulk on the stream, and the user has not said how much the kernel may hold.
+    pub(super) fn wants_fit(&self, queue: &mut SendQueue) -> bool {
+        let first = queue.bytes >= BULK && !std::mem::replace(&mut queue.link.fitted, true);
+        first && self.shared.options.sndbuf < 0
+    }
+
     /// Writes until nothing is left or the kernel is full. The link must be open, idle and not blocked.
-    fn drain<'a>(&'a self, mut queue: BiasedGuard<'a, SendQueue>) {
+    pub(super) fn drain<'a>(&'a self, mut queue: BiasedGuard<'a, SendQueue>) {
         let outlet = self.outlet.lock().clone();
         let Some((stream, encoding)) = outlet else { return };
         queue.link.writing = true;
-        let mut fit = queue.bytes >= BULK && !std::mem::replace(&mut queue.link.fitted, true);
+        let mut fit = self.wants_fit(&mut queue);
         loop {
             let mut segments = queue.take();
             let mut head = (queue.head_offset, queue.head_open);
             let mut spare = if encoding.is_plain() { Vec::new() } else { queue.take_spare() };
             drop(queue);
-            if std::mem::take(&mut fit) && self.shared.options.sndbuf < 0 {
+            if std::mem::take(&mut fit) {
                 stream.fit_bulk();
             }
             let most = batch(self.shared.options.out_batch_size);
@@ -488,7 +494,7 @@ impl Connection {
         }
     }
 
-    fn broken_outlet(&self, error: &io::Error) {
+    pub(super) fn broken_outlet(&self, error: &io::Error) {
         // Nobody waits for room any more.
         self.gate.lock().wants_room = false;
         let errno = error.raw_os_error().unwrap_or(libc::EIO);

@@ -158,6 +158,12 @@ pub trait Driver: Send + Sync {
     fn rewatch(&self);
     /// Much waits to be sent and the caller may wait: returns when half of it is gone, or nothing moves.
     fn ease(&self);
+    /// Writes a message past the send queue, its last part from where it lies, behind the frames of the others: if the queue
+    /// is empty and there is room for it. What the kernel does not take is queued. False, with nothing done, where that
+    /// cannot be.
+    fn write_past(&self, _frames: &[u8], _body: &[u8]) -> bool {
+        false
+    }
     /// Takes writing over from the I/O thread while the kernel has no room and the caller waits for some. Answers what to
     /// wait on; None when there is nothing to wait for, or it cannot be taken, and then it is the I/O thread's again.
     fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {

@@ -315,6 +315,30 @@ impl SendQueue {
         std::mem::take(&mut self.segments)
     }
 
+    /// Begins to write a message of so many bytes past the queue: nothing may be in front of it, and below `limit` there
+    /// is room. False, with nothing done, where that is not so.
+    pub fn begin_past(&mut self, limit: usize, bytes: usize) -> bool {
+        let link = &self.link;
+        let ready = link.open && !link.writing && !link.blocked && self.framing == Framing::Plain;
+        if !ready || !self.is_empty() || self.pending() >= limit {
+            return false;
+        }
+        self.express = false;
+        self.messages += 1;
+        self.bytes += bytes;
+        self.link.taken = self.messages;
+        self.link.writing = true;
+        true
+    }
+
+    /// None of it went out, and it counts no more.
+    pub fn undo_past(&mut self, bytes: usize) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.link.taken = 0;
+        self.link.writing = false;
+    }
+
     /// What the kernel did not take, in front of what came since.
     pub fn give_back(&mut self, mut rest: VecDeque<Segment>) {
         self.link.taken = 0;
@@ -520,5 +544,40 @@ mod tests {
         queue.clear_unbegun();
         assert_eq!(whole(&mut queue), [b"READY"]);
         assert_eq!((queue.messages, queue.bytes), (0, 5));
+    }
+
+    #[test]
+    fn a_message_passes_the_queue_only_where_nothing_is_before_it() {
+        let mut queue = SendQueue { framing: Framing::Plain, ..SendQueue::default() };
+        assert!(!queue.begin_past(2, 10), "no stream yet");
+        queue.link.open = true;
+        assert!(!queue.begin_past(0, 10), "no room");
+        assert!(queue.begin_past(1, 10));
+        assert_eq!((queue.pending(), queue.bytes, queue.link.taken), (1, 10, 1));
+        assert!(!queue.begin_past(2, 10), "one is on its way");
+        queue.undo_past(10);
+        assert_eq!((queue.pending(), queue.bytes, queue.link.taken), (0, 0, 0));
+        queue.link.blocked = true;
+        assert!(!queue.begin_past(1, 10));
+        queue.link.blocked = false;
+        queue.push(&mut Msg::copy_of(b"first").unwrap());
+        assert!(!queue.begin_past(9, 10));
+        queue.framing = Framing::Encoded;
+        queue.clear();
+        assert!(!queue.begin_past(9, 10), "it is to be encrypted");
+    }
+
+    /// Part of it went out on a connection that broke: the next one must not get the rest.
+    #[test]
+    fn what_is_left_of_a_message_that_passed_goes_with_its_connection() {
+        let mut queue = SendQueue { framing: Framing::Plain, ..SendQueue::default() };
+        queue.link.open = true;
+        assert!(queue.begin_past(9, 10));
+        queue.push(&mut Msg::copy_of(b"next").unwrap());
+        queue.give_back([Segment::Payload(Msg::copy_of(b"rest").unwrap())].into());
+        queue.head_open = true;
+        queue.unframe();
+        assert_eq!(queue.messages, 1);
+        assert_eq!(whole(&mut queue), [b"next"]);
     }
 }

@@ -16,6 +16,8 @@ const HEED_EVERY: u32 = 100;
 const SMALL: usize = 8192;
 /// A part with so many is sent as its bytes, where it is nothing else.
 const COPIED: usize = 4096;
+/// A connection may write so many from where they lie; of more the kernel takes but a part at once.
+const LARGE: std::ops::RangeInclusive<usize> = 32 * 1024..=1024 * 1024;
 
 impl Socket {
     /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.
@@ -44,6 +46,9 @@ impl Socket {
     #[inline]
     pub fn send_bytes(self, bytes: &[u8], flags: i32) -> Result<usize, Error> {
         if bytes.len() > SMALL {
+            if LARGE.contains(&bytes.len()) && self.enter_express()?.send_plain(bytes, flags) {
+                return Ok(bytes.len());
+            }
             // Copied before the lock is taken.
             return self.send(&mut Msg::copy_of(bytes)?, flags);
         }

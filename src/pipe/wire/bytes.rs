@@ -10,6 +10,9 @@ use crate::pipe::Urgency;
 use crate::pipe::sending::{BY_REFERENCE, HEAVY};
 use crate::sys::this_thread;
 
+/// Parts from this size may be written from where they lie.
+const PAST: usize = 32 * 1024;
+
 impl End {
     /// Sends a message of one part that is but these bytes; false, and nothing is changed, where that takes more than
     /// writing it down: room, or another encoding.
@@ -20,6 +23,9 @@ impl End {
         urgency: Urgency,
         hurried: bool,
     ) -> bool {
+        if bytes.len() >= PAST {
+            return self.send_past(bytes, hurried);
+        }
         let wire = &*self.wire;
         if self.closed
             || !(self.stage.is_empty() && self.framed.is_empty())
@@ -80,6 +86,30 @@ impl End {
         true
     }
 
+    /// As [`End::send_bytes`], a large message or the large last part of one, written from where it lies. Where the guard
+    /// writes for a caller that must not wait, it stays so.
+    #[cold]
+    fn send_past(&mut self, bytes: &[u8], hurried: bool) -> bool {
+        let wire = &*self.wire;
+        let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
+        let left = hurried && (self.credit == 0 || wire.guarded.load(Ordering::Relaxed));
+        if self.closed || gone || wire.conflate || left || !self.stage.is_empty() {
+            return false;
+        }
+        if !self.driver.write_past(&self.framed, bytes) {
+            return false;
+        }
+        self.framed.clear();
+        wire.eager.store(false, Ordering::Relaxed);
+        self.express = 0;
+        if hurried {
+            self.credit -= 1;
+        } else {
+            (self.credit, self.looked) = (0, None);
+        }
+        true
+    }
+
     /// Whether [`End::send_part_bytes`] took parts of a message that is not complete.
     #[inline]
     pub(in crate::pipe) fn is_amid_bytes(&self) -> bool {
@@ -95,6 +125,9 @@ impl End {
         urgency: Urgency,
         hurried: bool,
     ) -> bool {
+        if bytes.len() >= PAST && !more {
+            return self.send_past(bytes, hurried);
+        }
         let wire = &*self.wire;
         let gone = wire.gone.load(Ordering::Relaxed) || wire.deaf.load(Ordering::Relaxed);
         if self.closed || gone || !self.stage.is_empty() || bytes.len() >= BY_REFERENCE {
