@@ -560,17 +560,16 @@ impl Driver for Connection {
     }
 
     fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
-        let stream = self.outlet.lock().as_ref().map(|(stream, _)| stream.clone());
+        let stream = self.outlet.lock().as_ref().map(|(stream, _)| stream.clone())?;
         let mut gate = self.gate.lock();
-        // Who finds that it does not wait for room now, goes to sleep without it: if it does later, that is the I/O
-        // thread's.
-        let stream =
-            stream.filter(|stream| gate.open && gate.wants_room && stream.wants_room(true));
-        if gate.room_taken != stream.is_some() {
-            gate.room_taken = stream.is_some();
+        if !gate.open || !gate.wants_room || !stream.wants_room(true) {
+            return None;
+        }
+        if !gate.room_taken {
+            gate.room_taken = true;
             gate.apply();
         }
-        stream.map(|stream| stream as Arc<dyn AsRawFd + Send + Sync>)
+        Some(stream)
     }
 
     fn write_on(&self) {

@@ -53,6 +53,7 @@ impl Session {
         if let Some(address) = self.peer_address(&stream) {
             metadata.push(b"Peer-Address", address.as_bytes());
         }
+        metadata.seal();
         let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
         let piece = usize::try_from(self.shared.options.in_batch_size).unwrap_or(1);
         let codec = Codec::raw(piece, self.shared.options.maxmsgsize);

@@ -165,7 +165,8 @@ pub trait Driver: Send + Sync {
         false
     }
     /// Takes writing over from the I/O thread while the kernel has no room and the caller waits for some. Answers what to
-    /// wait on; None when there is nothing to wait for, or it cannot be taken, and then it is the I/O thread's again.
+    /// wait on; None when there is nothing to wait for, or it cannot be taken. Who does not wait for it any more gives it
+    /// back, or nobody would write.
     fn attend_room(&self) -> Option<Arc<dyn AsRawFd + Send + Sync>> {
         None
     }

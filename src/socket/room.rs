@@ -32,36 +32,38 @@ pub(super) fn ease(mut core: Guard<'static, Box<Core>>, flags: i32) {
 /// Connections that the kernel has no room for at the moment, in the hands of a sender that waits.
 #[derive(Default)]
 pub(super) struct Blocked {
-    /// All that were taken over, to be given back.
-    taken: Vec<Arc<dyn Driver>>,
-    /// What the next sleep waits for too: of these, with what keeps their descriptors open.
+    /// With what keeps their descriptors open.
+    taken: Vec<(Arc<dyn Driver>, Arc<dyn AsRawFd + Send + Sync>)>,
+    /// What the next sleep waits for too, in the same order.
     fds: Vec<PollFd>,
-    waiting: Vec<(Arc<dyn Driver>, Arc<dyn AsRawFd + Send + Sync>)>,
 }
 
 impl Blocked {
-    /// Takes over those there are now: what to wait for.
+    /// Takes over those there are now, and gives back what is none any more, or no longer the socket's: what to wait for.
     pub(super) fn take(&mut self, core: &mut Core) -> &mut [PollFd] {
         self.fds.clear();
-        self.waiting.clear();
-        if core.pipes.len() > MOST_TAKEN {
-            return &mut self.fds;
-        }
-        for (_, pipe) in core.pipes.iter_mut() {
-            let Some(driver) = pipe.driver() else { continue };
-            let Some(stream) = driver.attend_room() else { continue };
-            if !self.taken.iter().any(|known| Arc::ptr_eq(known, driver)) {
-                self.taken.push(driver.clone());
+        let before = std::mem::take(&mut self.taken);
+        if core.pipes.len() <= MOST_TAKEN {
+            for (_, pipe) in core.pipes.iter_mut() {
+                if let Some(driver) = pipe.driver()
+                    && let Some(stream) = driver.attend_room()
+                {
+                    self.fds.push(PollFd::new(stream.as_raw_fd(), libc::POLLOUT));
+                    self.taken.push((driver.clone(), stream));
+                }
             }
-            self.fds.push(PollFd::new(stream.as_raw_fd(), libc::POLLOUT));
-            self.waiting.push((driver.clone(), stream));
+        }
+        for (driver, _) in before {
+            if !self.taken.iter().any(|(taken, _)| Arc::ptr_eq(taken, &driver)) {
+                driver.leave_room();
+            }
         }
         &mut self.fds
     }
 
     /// After a sleep: writes what the kernel takes now.
     pub(super) fn write_on(&self) {
-        for (fd, (driver, _)) in self.fds.iter().zip(&self.waiting) {
+        for (fd, (driver, _)) in self.fds.iter().zip(&self.taken) {
             if fd.revents() != 0 {
                 driver.write_on();
             }
@@ -71,6 +73,50 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        self.taken.iter().for_each(|driver| driver.leave_room());
+        self.taken.iter().for_each(|(driver, _)| driver.leave_room());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::testing::{Bytes, socket};
+
+    /// What is taken over and not waited for would be written by nobody.
+    #[test]
+    fn what_is_not_waited_for_is_given_back() {
+        let socket = socket(SocketType::Push);
+        let mut core = socket.enter().expect("open");
+        let peers = [(); 3].map(|()| Bytes::join(&mut core));
+        let _far = [0, 1, 2].map(|n: usize| peers[n].connect());
+        let is_taken = || [0, 1, 2].map(|n: usize| peers[n].room.is_taken());
+        let mut blocked = Blocked::default();
+        assert!(blocked.take(&mut core).is_empty());
+        peers[0].room.set_full(true);
+        peers[2].room.set_full(true);
+        assert_eq!((blocked.take(&mut core).len(), is_taken()), (2, [true, false, true]));
+        // An I/O thread is writing to it, and may find it full again.
+        peers[0].room.set_full(false);
+        assert_eq!((blocked.take(&mut core).len(), is_taken()), (1, [false, false, true]));
+        // More connections came.
+        let _others: Vec<_> = (0..MOST_TAKEN).map(|_| Bytes::join(&mut core)).collect();
+        assert_eq!((blocked.take(&mut core).len(), is_taken()), (0, [false; 3]));
+    }
+
+    #[test]
+    fn who_leaves_gives_back_and_writes_where_there_is_room() {
+        let socket = socket(SocketType::Push);
+        let mut core = socket.enter().expect("open");
+        let peers = [(); 2].map(|()| Bytes::join(&mut core));
+        let _far = [0, 1].map(|n: usize| peers[n].connect());
+        peers.iter().for_each(|peer| peer.room.set_full(true));
+        let mut blocked = Blocked::default();
+        let fds = blocked.take(&mut core);
+        // These descriptors have room, but only one is asked for.
+        assert_eq!(crate::sys::poll(&mut fds[1..], None), Ok(1));
+        blocked.write_on();
+        assert_eq!([0, 1].map(|n: usize| peers[n].room.written()), [0, 1]);
+        drop(blocked);
+        assert!(peers.iter().all(|peer| !peer.room.is_taken()));
     }
 }

@@ -24,6 +24,29 @@ pub(super) struct Bytes {
     /// How many times it was read, and told to write at once.
     pub(super) read: AtomicUsize,
     pub(super) written: AtomicUsize,
+    pub(super) room: Room,
+}
+
+/// Whether the kernel is taken for full, and who writes on when it is not.
+#[derive(Default)]
+pub(super) struct Room {
+    full: AtomicBool,
+    taken: AtomicBool,
+    written: AtomicUsize,
+}
+
+impl Room {
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
+    }
 }
 
 impl Bytes {
@@ -32,7 +55,8 @@ impl Bytes {
         let wire = Wire::new(0, 0, false);
         let (stream, taken) = (Lock::new(None), AtomicBool::new(false));
         let (read, written) = Default::default();
-        let bytes = Arc::new(Bytes { wire: wire.clone(), stream, taken, read, written });
+        let room = Room::default();
+        let bytes = Arc::new(Bytes { wire: wire.clone(), stream, taken, read, written, room });
         let pipe = Pipe::wire(End::new(wire, bytes.clone()));
         let identity = Some(Identity::default());
         core.attach(NewPipe { pipe, identity, endpoint: 0, initiator: false }, None);
@@ -88,6 +112,21 @@ impl Driver for Bytes {
 
     fn give_back(&self) {
         self.taken.store(false, Ordering::Relaxed);
+    }
+
+    fn attend_room(&self) -> Option<Stream> {
+        let stream =
+            self.stream.lock().clone().filter(|_| self.room.full.load(Ordering::Relaxed))?;
+        self.room.taken.store(true, Ordering::Relaxed);
+        Some(stream)
+    }
+
+    fn write_on(&self) {
+        self.room.written.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn leave_room(&self) {
+        self.room.taken.store(false, Ordering::Relaxed);
     }
 
     crate::pipe::nothing_more_to_drive!();
