@@ -101,8 +101,8 @@ impl Wire {
         }
     }
 
-    /// Tells the socket about its peer, or only that there is one where it does not go by names. What messages carry goes the way of the messages: a notice may lie
-    /// unread while they are taken.
+    /// Tells the socket about its peer, or only that there is one where it does not go by names. What messages carry
+    /// goes the way of the messages: a notice may lie unread while they are taken.
     pub fn identified(&self, mut identity: super::Identity, named: bool) {
         if let Some(metadata) = identity.metadata.take() {
             let queue = &mut *self.receive.lock();
@@ -735,5 +735,6 @@ impl Drop for End {
 }
 
 mod bytes;
+pub use bytes::PAST;
 #[cfg(test)]
 mod tests;

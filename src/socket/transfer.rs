@@ -1,5 +1,7 @@
 //! Sending and receiving.
 
+use std::ops::RangeInclusive;
+
 use super::Socket;
 use super::core::Core;
 use super::room::ease;
@@ -8,6 +10,7 @@ use crate::base::Error;
 use crate::base::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use crate::message::Msg;
 use crate::options::SocketType;
+use crate::pipe::wire::PAST;
 use crate::sync::handles::Guard;
 
 /// Receives that find data between two looks at what other threads left.
@@ -17,7 +20,7 @@ const SMALL: usize = 8192;
 /// A part with so many is sent as its bytes, where it is nothing else.
 const COPIED: usize = 4096;
 /// A connection may write so many from where they lie; of more the kernel takes but a part at once.
-const LARGE: std::ops::RangeInclusive<usize> = 32 * 1024..=1024 * 1024;
+const LARGE: RangeInclusive<usize> = PAST..=1024 * 1024;
 
 impl Socket {
     /// Sends a part (zmq_msg_send(3)): its size, `msg` left empty; on failure `msg` is as it was.

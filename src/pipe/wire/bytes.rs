@@ -11,7 +11,7 @@ use crate::pipe::sending::{BY_REFERENCE, HEAVY};
 use crate::sys::this_thread;
 
 /// Parts from this size may be written from where they lie.
-const PAST: usize = 32 * 1024;
+pub const PAST: usize = 32 * 1024;
 
 impl End {
     /// Sends a message of one part that is but these bytes; false, and nothing is changed, where that takes more than
