@@ -412,6 +412,43 @@ TEST (many_subscribers_of_few_topics)
     GOOD (zmq_close (xpub));
 }
 
+/* Parts that are small, large for some of the ways they go, and large for all. */
+TEST (parts_of_all_sizes)
+{
+    static const size_t messages[][3] = {
+        {5, 40000, 3}, {40000, 40000, 40000}, {100, 8192, 8193}, {32767, 32768, 1}, {1, 1048577, 0}, {257, 4096, 32768}};
+    static unsigned char body[1100000], got[1100000];
+    size_t t, m, part, i;
+    for (i = 0; i < sizeof body; i++)
+        body[i] = (unsigned char) (i * 7);
+    for (t = 0; t < TRANSPORTS; t++) {
+        void *xpub, *sub, *other;
+        int round;
+        pair_of (context, transports[t], ZMQ_XPUB, ZMQ_SUB, &xpub, &sub);
+        subscribe (sub, "");
+        HEARS (xpub, 1, "");
+        other = open_socket (context, ZMQ_SUB);
+        subscribe (other, "");
+        set_int (xpub, ZMQ_XPUB_VERBOSE, 1);
+        GOOD (zmq_connect (other, last_endpoint (xpub)));
+        HEARS (xpub, 1, "");
+        for (round = 0; round < 20; round++)
+            for (m = 0; m < sizeof messages / sizeof *messages; m++)
+                for (part = 0; part < 3; part++)
+                    EQUAL (zmq_send (xpub, body + m, messages[m][part], part < 2 ? ZMQ_SNDMORE : 0), (int) messages[m][part]);
+        for (round = 0; round < 20; round++)
+            for (m = 0; m < sizeof messages / sizeof *messages; m++)
+                for (part = 0; part < 3; part++)
+                    for (i = 0; i < 2; i++) {
+                        void *socket = i ? other : sub;
+                        EQUAL (zmq_recv (socket, got, sizeof got, 0), (int) messages[m][part]);
+                        CHECK (!memcmp (got, body + m, messages[m][part]));
+                        EQUAL (more (socket), part < 2);
+                    }
+        close_three (xpub, sub, other);
+    }
+}
+
 int main (void)
 {
     context = zmq_ctx_new ();
@@ -431,6 +468,7 @@ int main (void)
     RUN (a_publisher_may_connect);
     RUN (many_subscribers);
     RUN (many_subscribers_of_few_topics);
+    RUN (parts_of_all_sizes);
     GOOD (zmq_ctx_term (context));
     return finished ();
 }
