@@ -97,7 +97,8 @@ impl Stream {
 
     /// Where both ends are on this machine: lets as much lie in the kernel on its way as bulk needs, and no more. With
     /// little the ends wait for each other; what goes through the processor's cache takes half the time of what goes
-    /// through memory.
+    /// through memory. And there is no congestion, but the congestion control may pace what is sent all the same: bbr
+    /// does, with a timer for each piece, by what it measured when one of the ends slept.
     pub fn fit_bulk(&self) {
         /// The kernel takes twice this, of which its own structures are a small part.
         const BULK: usize = 320 * 1024;
@@ -111,8 +112,12 @@ impl Stream {
             }),
         };
         if near {
+            let socket = self.socket();
             // It is as good as before if the kernel refuses.
-            let _refused = self.socket().set_send_buffer_size(BULK);
+            let _refused = socket.set_send_buffer_size(BULK);
+            if socket.tcp_congestion().is_ok_and(|name| name.starts_with(b"bbr")) {
+                let _refused = socket.set_tcp_congestion(b"reno");
+            }
         }
     }
 

@@ -294,7 +294,11 @@ fn between_two_ends_on_this_machine_as_much_lies_in_the_kernel_as_bulk_needs() {
     let listener = listen(Scheme::Tcp, "127.0.0.1:*", &options());
     let (stream, accepted) = connect(&listener, Scheme::Tcp, &options());
     let before = accepted.stream.socket().send_buffer_size().unwrap();
+    // Not every kernel has it, nor lets everybody choose it.
+    let paced = stream.socket().set_tcp_congestion(b"bbr").is_ok();
     stream.fit_bulk();
+    let control = stream.socket().tcp_congestion().unwrap();
+    assert!(!control.starts_with(b"bbr"), "{paced}: {control:?}");
     let after = stream.socket().send_buffer_size().unwrap();
     assert!(after <= 640 * 1024 && after < before, "{before}, then {after}");
     assert_eq!(accepted.stream.socket().send_buffer_size().unwrap(), before, "its own affair");
