@@ -194,8 +194,26 @@ TEST (null_arguments)
     GOOD (zmq_ctx_term (context));
 }
 
+/* czmq reads the first word of whatever it is given, to tell its own things from sockets. */
+TEST (a_socket_can_be_read_through)
+{
+    void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_PAIR);
+    if (ours ())
+        EQUAL (*(volatile unsigned *) socket, 0);
+    for (int n = 0; n < 3000; n++) {
+        void *other = zmq_socket (context, ZMQ_PAIR);
+        if (ours ())
+            EQUAL (*(volatile unsigned *) other, 0);
+        GOOD (zmq_close (other));
+        FAILS (zmq_getsockopt (ours () ? other : NULL, ZMQ_TYPE, NULL, NULL), ENOTSOCK);
+    }
+    GOOD (zmq_close (socket));
+    GOOD (zmq_ctx_term (context));
+}
+
 int main (void)
 {
+    RUN (a_socket_can_be_read_through);
     RUN (null_pointers);
     RUN (closed_sockets);
     RUN (ended_contexts);

@@ -40,7 +40,7 @@ pub use proxy::proxy;
 
 use self::core::Core;
 
-static SOCKETS: Table<Box<Core>> = Table::new(2);
+static SOCKETS: Table<Box<Core>> = Table::readable(2);
 
 /// What a socket needs of its context.
 pub struct Environment {

@@ -1,7 +1,6 @@
 //! The system calls that neither std, socket2 nor polling wrap: eventfd, epoll sets, futex, ppoll, membarrier, thread
-//! set-up, notes on standard error;
-//! a process identity that notices a fork without a system call; the allocator; and the libraries of Kerberos,
-//! NORM and PGM, loaded when needed.
+//! set-up, notes on standard error; a process identity that notices a fork without a system call; address space that is
+//! set aside; the allocator; and the libraries of Kerberos, NORM and PGM, loaded when needed.
 //!
 //! No policy lives here: callers decide what to wait for and why.
 
@@ -19,6 +18,7 @@ pub mod pgm;
 mod poll;
 mod process;
 mod receive;
+mod reserved;
 pub mod thread;
 mod tipc;
 
@@ -33,4 +33,5 @@ pub use note::{LONGEST_NOTE, note, note_in};
 pub use poll::{PollFd, SignalMask, poll, poll_masked};
 pub use process::{PerProcess, is_privileged, process_id};
 pub use receive::{receive_append, receive_at_most};
+pub use reserved::Reserved;
 pub use tipc::{tipc_address, tipc_parts};
