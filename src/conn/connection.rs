@@ -317,7 +317,7 @@ impl Connection {
         }
         drop(reader);
         if let Some(loss) = loss {
-            self.lose(loss);
+            self.worker.send(Command::Lost(self.key(), stream, loss));
         } else if resumed {
             let mut gate = self.gate.lock();
             if gate.paused {
@@ -326,11 +326,6 @@ impl Connection {
             }
         }
         published
-    }
-
-    /// Tells the I/O thread that the stream is over.
-    pub(super) fn lose(&self, loss: Loss) {
-        self.worker.send(Command::Lost(self.key(), loss));
     }
 
     /// Decodes what is at hand, up to the receive mark, and publishes whole messages.
@@ -472,16 +467,14 @@ impl Connection {
         gate.paused
     }
 
-    /// Stops reading at the receive mark; false when there is room after all.
+    /// Stops reading at the receive mark; false when there is room after all. It may have stopped before: heartbeats are
+    /// looked for all the same.
     fn pause(&self) -> bool {
         let mut gate = self.gate.lock();
         gate.paused = true;
-        if self.wire.pause() {
-            gate.apply();
-            return true;
-        }
-        gate.paused = false;
-        false
+        gate.paused = self.wire.pause();
+        gate.apply();
+        gate.paused
     }
 }
 
@@ -596,7 +589,9 @@ impl Driver for Connection {
     }
 
     fn fail(&self) {
-        self.worker.send(Command::Lost(self.key(), Loss::Protocol));
+        if let Some((stream, _)) = self.outlet.lock().clone() {
+            self.worker.send(Command::Lost(self.key(), stream, Loss::Protocol));
+        }
         self.worker.send(Command::Close(self.key(), 0));
     }
 }

@@ -479,13 +479,14 @@ impl Connection {
                     queue.link.blocked = true;
                     queue.link.writing = false;
                     drop(queue);
-                    self.broken_outlet(&error);
+                    self.broken_outlet(stream, &error);
                     return;
                 }
             }
         }
         queue.link.writing = false;
         let blocked = queue.link.blocked;
+        self.tell_if_over(&queue);
         drop(queue);
         if blocked {
             let mut gate = self.gate.lock();
@@ -494,11 +495,23 @@ impl Connection {
         }
     }
 
-    pub(super) fn broken_outlet(&self, error: &io::Error) {
-        // Nobody waits for room any more.
-        self.gate.lock().wants_room = false;
+    pub(super) fn broken_outlet(&self, stream: Arc<Stream>, error: &io::Error) {
+        {
+            // Nobody waits for room any more, unless there is another stream by now.
+            let mut gate = self.gate.lock();
+            if self.outlet.lock().as_ref().is_some_and(|(now, _)| Arc::ptr_eq(now, &stream)) {
+                gate.wants_room = false;
+            }
+        }
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        self.worker.send(Command::Broken(self.key(), Loss::Broken(errno)));
+        self.worker.send(Command::Broken(self.key(), stream, Loss::Broken(errno)));
+    }
+
+    /// Tells the I/O thread of the end of what a socket left that let go.
+    pub(super) fn tell_if_over(&self, queue: &SendQueue) {
+        if queue.link.closing && queue.is_done() {
+            self.worker.send(Command::Written(self.key()));
+        }
     }
 
     /// No more writing: waits out a writer that is in the kernel (its descriptor never blocks).

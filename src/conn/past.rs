@@ -57,12 +57,14 @@ impl Connection {
                 queue.link.blocked = true;
                 queue.link.writing = false;
                 drop(queue);
-                self.broken_outlet(&io::Error::from_raw_os_error(error.errno()));
+                self.broken_outlet(stream, &io::Error::from_raw_os_error(error.errno()));
                 return true;
             }
         };
         if queue.link.open && !queue.is_empty() {
             self.drain(queue);
+        } else {
+            self.tell_if_over(&queue);
         }
         done
     }

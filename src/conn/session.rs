@@ -268,7 +268,12 @@ impl Session {
         if matches!(self.phase, Phase::Open { .. }) {
             self.connection.flush_out(Urgency::Now);
         }
-        if linger_ms == 0 || self.connection.wire.send.lock().is_done() {
+        let done = {
+            let mut queue = self.connection.wire.send.lock();
+            queue.link.closing = true;
+            queue.is_done()
+        };
+        if linger_ms == 0 || done {
             return self.finish();
         }
         self.linger = Some(Linger::begin(linger_ms, self.connection.key(), context));
@@ -287,6 +292,11 @@ impl Session {
     /// as the peer cares to take over that.
     pub(super) fn disowned(&mut self, _context: &mut Context<'_>) -> bool {
         self.finish()
+    }
+
+    /// Whether this is its established stream.
+    pub(super) fn is_on(&self, of: &Arc<Stream>) -> bool {
+        matches!(&self.phase, Phase::Open { stream, .. } if Arc::ptr_eq(stream, of))
     }
 
     /// Writing failed. What the peer sent before is still read; its end then ends the connection.

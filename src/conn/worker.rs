@@ -24,6 +24,7 @@ use crate::base::Error;
 use crate::pipe::turn::{Seen, Verdict};
 use crate::reactor::{Events, Reactor, Ready, Registration, Timers};
 use crate::sync::Lock;
+use crate::transport::Stream;
 
 /// While a caller reads a socket's connections, the I/O thread looks this often whether it still does.
 const WATCH_ROUND: Duration = Duration::from_millis(1);
@@ -53,10 +54,12 @@ pub(super) enum Command {
     Attend(usize),
     /// A name was resolved.
     Resolved(usize, std::io::Result<Vec<SockAddr>>),
-    /// The established stream of a session is over.
-    Lost(usize, Loss),
+    /// The established stream of a session is over. By the time that is read it may have another one.
+    Lost(usize, Arc<Stream>, Loss),
     /// Writing failed; what can be read is still read.
-    Broken(usize, Loss),
+    Broken(usize, Arc<Stream>, Loss),
+    /// A caller wrote the last of what a socket left that let go.
+    Written(usize),
     /// A caller reads this connection: look after it.
     Watch(usize),
     /// Senders leave messages here: look after them.
@@ -353,6 +356,12 @@ impl Thread {
         }
     }
 
+    /// Whether the session is still on this stream.
+    fn is_on(&self, key: usize, stream: Arc<Stream>) -> bool {
+        let session = self.sources.get(&key);
+        matches!(session, Some(Source::Session(session)) if session.is_on(&stream))
+    }
+
     fn with_session(
         &mut self,
         key: usize,
@@ -417,13 +426,18 @@ impl Thread {
             Command::Resolved(key, addresses) => {
                 self.with_session(key, |session, context| session.resolved(addresses, context));
             }
-            Command::Lost(key, loss) => {
-                self.watched.remove(&key);
-                self.with_session(key, |session, context| session.lost(loss, context));
+            Command::Lost(key, stream, loss) => {
+                if self.is_on(key, stream) {
+                    self.watched.remove(&key);
+                    self.with_session(key, |session, context| session.lost(loss, context));
+                }
             }
-            Command::Broken(key, loss) => {
-                self.with_session(key, |session, context| session.broken(loss, context));
+            Command::Broken(key, stream, loss) => {
+                if self.is_on(key, stream) {
+                    self.with_session(key, |session, context| session.broken(loss, context));
+                }
             }
+            Command::Written(key) => self.with_session(key, Session::settle),
             Command::Promised(key) => self.with_session(key, Session::beat),
             Command::Watch(key) => {
                 if self.sources.contains_key(&key) {

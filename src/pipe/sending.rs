@@ -74,6 +74,8 @@ pub struct Link {
     pub fitted: bool,
     /// The kernel's buffer is full; the I/O thread waits for room.
     pub blocked: bool,
+    /// The socket let go: the I/O thread has to hear when everything is written, whoever does that.
+    pub closing: bool,
     /// When something was last sent, in nanoseconds of the connection's clock.
     pub last_send: u64,
     /// When the queue was last written out.

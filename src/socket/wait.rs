@@ -320,7 +320,12 @@ impl Socket {
                 wait.refresh(&mut core);
                 continue;
             }
-            let fds = if reading { &mut [] } else { blocked.take(&mut core) };
+            let mut fds: &mut [PollFd] = if reading { &mut [] } else { blocked.take(&mut core) };
+            if !fds.is_empty() && wait.waker.prepare_polling().is_err() {
+                // There is no descriptor left to wait with: the I/O thread writes on.
+                blocked = Blocked::default();
+                fds = &mut [];
+            }
             drop(core);
             wait.sleep(fds, deadline)?;
             wait.rearm();
