@@ -10,6 +10,7 @@ mod faults {
     mod forks;
     mod interfaces;
     mod order;
+    mod stalls;
     mod threads;
     mod turnover;
 }

@@ -12,7 +12,7 @@ use zmq::socket::{PollItem, Target};
 use crate::support::Scratch;
 use crate::support::alone::{alone, descriptors, processor_time, threads};
 use crate::support::local::{Context, Service};
-use crate::support::raw::{Raw, frame, greeting, ready};
+use crate::support::raw::{LONG, Raw, frame, greeting, ready};
 
 /// Every descriptor this process may have beyond those in use; given back when dropped.
 struct Hoard(Vec<File>);
@@ -270,6 +270,32 @@ fn polling_without_descriptors_is_an_error_at_worst() {
         assert_eq!(socket.api().option(c::ZMQ_FD, &mut buffer), Ok(4));
         assert_eq!(socket.recv(), [b"in"]);
         assert_eq!(zmq::socket::poll(&mut items, 10), Ok(0));
+    });
+}
+
+/// Who waits at the mark writes on by itself only if there is a descriptor to wait with.
+#[test]
+fn a_sender_at_its_mark_does_without_a_descriptor() {
+    alone(|| {
+        const COUNT: usize = 100;
+        let context = Context::new();
+        let push = context.socket(c::ZMQ_PUSH);
+        push.set(c::ZMQ_SNDHWM, 2);
+        let mut peer = Raw::connect(push.listen());
+        peer.greet("PULL");
+        push.send(&[b"first"]);
+        assert_eq!(peer.frame().1, b"first");
+        let hoard = Hoard::take(0);
+        let sending = thread::spawn(move || {
+            let body = vec![7; 300_000];
+            (0..COUNT).try_for_each(|_| push.try_send(&[&body], 0)).map(|()| push)
+        });
+        for _ in 0..COUNT {
+            let (flags, body) = peer.frame();
+            assert!(flags == LONG && body.len() == 300_000 && body.iter().all(|byte| *byte == 7));
+        }
+        sending.join().expect("a sender").expect("every message was taken");
+        drop(hoard);
     });
 }
 
