@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them.
 #
 #   ctest/test.sh [STAGE...]     stages: rust fuzz counts loom doc c differential
-#                                conformance interop pyzmq (all of these when none is named)
+#                                conformance interop czmq pyzmq (all of these when none is named)
 #                                abi (conformance again, built with the genuine header)
 #
 # FERROZMQ_LIB=LIBRARY tests that library instead of building ours; FERROZMQ_INCLUDE=FOLDER compiles the C programs
@@ -13,7 +13,7 @@ exec </dev/null
 cd "$root"
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz counts loom doc c differential conformance interop pyzmq)
+[ ${#stages[@]} -gt 0 ] || stages=(rust fuzz counts loom doc c differential conformance interop czmq pyzmq)
 library=${FERROZMQ_LIB:-}
 include=${FERROZMQ_INCLUDE:-$root/include}
 work=$target/ctest
@@ -150,6 +150,15 @@ genuine_drafts() {
     fi
 }
 
+# czmq's own tests of its classes: a quarter of a minute, which they wait.
+stage_czmq() {
+    if ! packages libczmq4; then
+        note czmq "skipped: libczmq4 is neither here nor can it be installed"
+        return 0
+    fi
+    run czmq 600 tests/czmq/run.sh
+}
+
 # pyzmq's own tests: two minutes; the first time twice that, and what they need is fetched.
 stage_pyzmq() {
     run pyzmq 600 tests/pyzmq/run.sh
@@ -220,14 +229,18 @@ run() { # STAGE SECONDS COMMAND...
     [ $status = 0 ] || failed=1
 }
 
-# "N passed, N failed, N skipped" from what cargo nextest or cargo test printed.
+# "N passed, N failed, N skipped" from what cargo nextest, cargo test or a run.sh printed; runs repeated, if it tells.
 counts() {
     sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
         function of(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
         /^ *Summary \[/ || /^test result: / {
             passed += of("passed"); bad += of("failed") + of("timed out"); skipped += of("skipped") + of("ignored")
+            repeated += of("runs repeated")
         }
-        END { printf "%d passed, %d failed, %d skipped", passed, bad, skipped }'
+        END {
+            printf "%d passed, %d failed, %d skipped", passed, bad, skipped
+            if (repeated) printf ", %d runs repeated", repeated
+        }'
 }
 
 note() {
