@@ -197,7 +197,7 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut Msg, src: *mut Msg) -> c_int {
         unsafe {
             ptr::msg(dest)?;
             let moved = ptr::msg_mut(src)?.take();
-            *dest = moved;
+            dest.replace(moved).close();
         }
         Ok(0)
     })
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut Msg, src: *mut Msg) -> c_int {
         unsafe {
             ptr::msg(dest)?;
             let shared = ptr::msg_mut(src)?.share()?;
-            *dest = shared;
+            dest.replace(shared).close();
         }
         Ok(0)
     })

@@ -2,9 +2,9 @@
 //! something is hot.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use super::session::Session;
 use super::strangers::Strangers;
 use super::zap::Abandoned;
 use crate::base::Error;
+use crate::message::Returns;
 use crate::pipe::turn::{Seen, Verdict};
 use crate::reactor::{Events, Reactor, Ready, Registration, Timers};
 use crate::sync::Lock;
@@ -76,6 +77,8 @@ pub(super) enum Command {
     Disown(Arc<Shared>),
     /// Somebody wants to know what still lingers.
     Count(Sender<Census>),
+    /// Memory of users' waits to be given back.
+    GiveBack,
     /// The context ends: leave once nothing is left.
     Exit,
 }
@@ -87,6 +90,8 @@ pub struct Worker {
     abandoned: Arc<Abandoned>,
     keys: AtomicUsize,
     load: AtomicUsize,
+    /// Users' memory that it gives back.
+    returns: Arc<Returns>,
     /// How soon the thread looks around at the latest.
     pace: AtomicU8,
     thread: Lock<Option<JoinHandle<()>>>,
@@ -114,8 +119,10 @@ impl Worker {
         strangers: Arc<Strangers>,
         prepare: impl FnOnce() + Send + 'static,
     ) -> Result<Arc<Worker>, Error> {
-        let worker = Arc::new(Worker {
-            reactor: Reactor::new()?,
+        let reactor = Reactor::new()?;
+        let worker = Arc::new_cyclic(|this: &Weak<Worker>| Worker {
+            reactor,
+            returns: Arc::new(Worker::returns_to(this.clone())),
             strangers,
             abandoned: Arc::default(),
             keys: AtomicUsize::new(1),
@@ -145,6 +152,20 @@ impl Worker {
             // A panic in the thread has already been printed; there is nothing to add.
             let _panicked = thread.join();
         }
+        self.returns.close();
+    }
+
+    /// Where users' memory is left for this thread to give it back.
+    pub fn returns(&self) -> &Arc<Returns> {
+        &self.returns
+    }
+
+    fn returns_to(this: Weak<Worker>) -> Returns {
+        Returns::new(Box::new(move || {
+            if let Some(worker) = this.upgrade() {
+                worker.send_shortly(Command::GiveBack);
+            }
+        }))
     }
 
     pub(super) fn send(&self, command: Command) {
@@ -489,6 +510,7 @@ impl Thread {
                 });
                 Census::answer(lingering, &to);
             }
+            Command::GiveBack => self.worker.returns.give_back(),
             Command::Exit => self.exiting = true,
         }
     }

@@ -5,9 +5,12 @@
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use super::Returns;
 use crate::base::Error;
+use crate::sync::Lock;
 
 /// How `bytes` is to be read when the payload is elsewhere.
 #[derive(Clone, Copy)]
@@ -28,9 +31,29 @@ pub(super) struct Block {
 
 /// Who uses foreign data, and how to give it back.
 pub(super) struct Foreign {
-    pub(super) users: AtomicU32,
-    pub(super) ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
-    pub(super) hint: *mut c_void,
+    users: AtomicU32,
+    ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    hint: *mut c_void,
+    /// Who gives it back, once it was sent.
+    returns: Lock<Option<Arc<Returns>>>,
+}
+
+/// Foreign data that nobody uses any more, on its way back.
+pub(super) struct Gift {
+    data: *mut u8,
+    ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    hint: *mut c_void,
+}
+
+// SAFETY: `Msg::foreign` was promised that the memory and the function may be used from any thread.
+unsafe impl Send for Gift {}
+
+impl Gift {
+    pub(super) fn give(self) {
+        // SAFETY: the last user of the data made this, which is consumed here; `Msg::foreign` was promised that
+        // `ffn` may then be called like this.
+        unsafe { (self.ffn)(self.data.cast(), self.hint) };
+    }
 }
 
 impl Block {
@@ -79,7 +102,12 @@ impl Block {
 }
 
 impl Foreign {
-    pub(super) fn allocate(foreign: Foreign) -> Result<NonNull<Foreign>, Error> {
+    /// With one user.
+    pub(super) fn allocate(
+        ffn: unsafe extern "C" fn(*mut c_void, *mut c_void),
+        hint: *mut c_void,
+    ) -> Result<NonNull<Foreign>, Error> {
+        let foreign = Foreign { users: AtomicU32::new(1), ffn, hint, returns: Lock::default() };
         // SAFETY: `Foreign` is not zero-sized.
         let memory = unsafe { alloc::alloc(Layout::new::<Foreign>()) };
         let place = NonNull::new(memory.cast::<Foreign>()).ok_or(Error::NoMemory)?;
@@ -88,19 +116,33 @@ impl Foreign {
         Ok(place)
     }
 
-    /// Gives up one use; the last one hands the data back to its owner.
+    pub(super) fn users(&self) -> &AtomicU32 {
+        &self.users
+    }
+
+    /// From now on its last user leaves it to `returns`.
+    pub(super) fn give_back_by(&self, returns: &Arc<Returns>) {
+        *self.returns.lock() = Some(returns.clone());
+    }
+
+    /// Gives up one use; the last one hands the data back to its owner, `at_once` also where that is left to others
+    /// otherwise.
     ///
     /// # Safety
     /// `foreign` came from `allocate` and belongs to `data`, and the caller owns one use of it.
-    pub(super) unsafe fn release(foreign: *mut Foreign, data: *mut u8) {
+    pub(super) unsafe fn release(foreign: *mut Foreign, data: *mut u8, at_once: bool) {
         // SAFETY: the caller's use keeps `foreign` alive until it is counted down; the last user
-        // is alone, and takes it as the box whose layout it was allocated with. `Msg::foreign`
-        // was promised that `ffn` may be called like this.
-        unsafe {
-            if count_down(&(*foreign).users) {
-                let Foreign { ffn, hint, .. } = *Box::from_raw(foreign);
-                ffn(data.cast(), hint);
+        // is alone, and takes it as the box whose layout it was allocated with.
+        let Foreign { ffn, hint, mut returns, .. } = unsafe {
+            if !count_down(&(*foreign).users) {
+                return;
             }
+            *Box::from_raw(foreign)
+        };
+        let gift = Gift { data, ffn, hint };
+        match returns.get_mut().take() {
+            Some(returns) if !at_once => returns.leave(gift),
+            _ => gift.give(),
         }
     }
 }

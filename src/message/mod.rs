@@ -17,6 +17,7 @@ mod memory;
 mod metadata;
 #[allow(unsafe_code, reason = "what lies where in the 64 bytes")]
 mod raw;
+mod returns;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use std::fmt;
 
 pub use metadata::Metadata;
 pub use raw::{Msg, Shares};
+pub use returns::Returns;
 
 /// More parts of the same message follow.
 const MORE: u8 = 1;

@@ -21,12 +21,12 @@ use std::ops::Range;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
-use super::Metadata;
 use super::memory::{Block, Foreign, Heap, count_up, count_up_by, is_last};
+use super::{Metadata, Returns};
 use crate::base::Error;
 use crate::sync::copy_small;
 
@@ -274,11 +274,34 @@ impl Msg {
                 msg.flags.set(SHARED);
             }
             Some(ffn) => {
-                let owner = Foreign::allocate(Foreign { users: AtomicU32::new(1), ffn, hint })?;
+                let owner = Foreign::allocate(ffn, hint)?;
                 msg.hold(FOREIGN, Heap { data, size, owner: owner.as_ptr().cast() });
             }
         }
         Ok(msg)
+    }
+
+    /// Whether there is a function of the user's to free the bytes.
+    #[inline]
+    pub fn is_foreign(&self) -> bool {
+        self.length == FOREIGN
+    }
+
+    /// Bytes with a function to free them are left to `returns` from now on by whoever drops their last message.
+    pub fn give_back_by(&self, returns: &Arc<Returns>) {
+        if let (FOREIGN, Some(heap)) = (self.length, self.heap()) {
+            // SAFETY: `length` says what `owner` points to, and our own count keeps that alive.
+            unsafe { (*heap.owner.cast::<Foreign>()).give_back_by(returns) };
+        }
+    }
+
+    /// As dropping it, by a user: the function to free the bytes is called at once. Not to be used under a lock.
+    #[inline]
+    pub fn close(self) {
+        let mut msg = ManuallyDrop::new(self);
+        if msg.state & OWNS != 0 {
+            msg.release_parts(true);
+        }
     }
 
     /// A part over a copy of `secret` that is never copied inline, and overwritten when its last user is gone.
@@ -513,7 +536,7 @@ impl Msg {
             (*p).state = 0;
             msg
         };
-        drop(msg);
+        msg.close();
         Ok(())
     }
 }
@@ -674,7 +697,7 @@ impl Msg {
         unsafe {
             match self.length {
                 BLOCK => count_up(&(*heap.owner.cast::<Block>()).users),
-                FOREIGN => count_up(&(*heap.owner.cast::<Foreign>()).users),
+                FOREIGN => count_up((*heap.owner.cast::<Foreign>()).users()),
                 CHUNK => {
                     Arc::increment_strong_count(heap.owner.cast::<Vec<u8>>());
                     Ok(())
@@ -692,7 +715,7 @@ impl Msg {
         unsafe {
             match self.length {
                 BLOCK => is_last(&(*heap.owner.cast::<Block>()).users),
-                FOREIGN => is_last(&(*heap.owner.cast::<Foreign>()).users),
+                FOREIGN => is_last((*heap.owner.cast::<Foreign>()).users()),
                 CHUNK => {
                     let chunk = Arc::from_raw(heap.owner.cast::<Vec<u8>>());
                     Arc::get_mut(&mut ManuallyDrop::new(chunk)).is_some()
@@ -709,33 +732,38 @@ impl Msg {
             alloc::handle_alloc_error(Layout::for_value(bytes));
         };
         if self.state & OWNS_DATA != 0 {
-            self.release_data();
+            self.release_data(false);
         }
         self.hold(BLOCK, block);
         self.set_flag(SHARED, false);
     }
 
+    /// Without an argument, to stay small where it is called.
     #[inline(never)]
     fn release(&mut self) {
+        self.release_parts(false);
+    }
+
+    fn release_parts(&mut self, at_once: bool) {
         if self.state & OWNS_DATA != 0 {
-            self.release_data();
+            self.release_data(at_once);
         }
         if self.state & OWNS_METADATA != 0 {
-            // SAFETY: called by `drop` only, so nobody looks at the field again.
+            // SAFETY: called by `drop` and `close` only, so nobody looks at the field again.
             unsafe { ManuallyDrop::drop(&mut self.metadata) };
         }
         self.release_group();
     }
 
     /// Gives up this message's share of its payload, which must be one with an owner.
-    fn release_data(&mut self) {
+    fn release_data(&mut self, at_once: bool) {
         let Some(heap) = self.heap() else { return };
         // SAFETY: `length` says what `owner` points to, and this message holds one count on it,
         // which is given up here; callers either end the message or `hold` something else next.
         unsafe {
             match self.length {
                 BLOCK => Block::release(heap.owner.cast()),
-                FOREIGN => Foreign::release(heap.owner.cast(), heap.data),
+                FOREIGN => Foreign::release(heap.owner.cast(), heap.data, at_once),
                 CHUNK => Arc::decrement_strong_count(heap.owner.cast::<Vec<u8>>()),
                 _ => {}
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::{Metadata, Msg};
+use super::{Metadata, Msg, Returns};
 use crate::base::Error;
 
 const SIZES: [usize; 14] = [0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 32, 33, 34, 5000];
@@ -394,4 +394,63 @@ fn shares_are_counted_at_once_and_each_given_back() {
         let size = part.size();
         assert!(part.into_shares(2).is_err_and(|part| part.size() == size));
     }
+}
+
+/// With a count of its calls for somebody to come.
+fn returns() -> (Arc<Returns>, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let wake = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    };
+    (Arc::new(Returns::new(Box::new(wake))), calls)
+}
+
+#[test]
+fn what_was_sent_is_given_back_by_others() {
+    let (returns, calls) = returns();
+    let mut lenders: Vec<_> = (0..3).map(|_| Lender::new(100)).collect();
+    let messages: Vec<Msg> = lenders.iter_mut().map(|lender| lender.lend()).collect();
+    for mut message in messages {
+        message.give_back_by(&returns);
+        let second = message.share().unwrap();
+        drop(message);
+        drop(second);
+    }
+    assert!(lenders.iter().all(|lender| lender.returned() == 0));
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "one wake-up for many");
+    returns.give_back();
+    assert!(lenders.iter().all(|lender| lender.returned() == 1));
+    let mut message = lenders[0].lend();
+    message.give_back_by(&returns);
+    message.data_mut();
+    message.clear();
+    assert_eq!((lenders[0].returned(), calls.load(Ordering::SeqCst)), (1, 2));
+    returns.close();
+    assert_eq!(lenders[0].returned(), 2);
+    let message = lenders[1].lend();
+    message.give_back_by(&returns);
+    drop(message);
+    assert_eq!(lenders[1].returned(), 2, "nobody would come for it any more");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn its_user_gives_back_at_once() {
+    let (returns, calls) = returns();
+    let mut lender = Lender::new(100);
+    let mut message = lender.lend();
+    message.give_back_by(&returns);
+    let second = message.share().unwrap();
+    message.close();
+    assert_eq!(lender.returned(), 0);
+    second.close();
+    assert_eq!((lender.returned(), calls.load(Ordering::SeqCst)), (1, 0));
+    // Others have no function to call.
+    for message in [Msg::copy_of(&[1; 100]).unwrap(), Msg::new(), lender.lend_constant()] {
+        assert!(!message.is_foreign());
+        message.give_back_by(&returns);
+        message.close();
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
 }

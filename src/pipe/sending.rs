@@ -344,7 +344,10 @@ impl SendQueue {
     /// What the kernel did not take, in front of what came since.
     pub fn give_back(&mut self, mut rest: VecDeque<Segment>) {
         self.link.taken = 0;
-        if self.segments.is_empty() {
+        if self.segments.capacity() == 0 {
+            // As nearly always. There is nothing to drop, which the compiler cannot know.
+            std::mem::forget(std::mem::replace(&mut self.segments, rest));
+        } else if self.segments.is_empty() {
             self.segments = rest;
         } else {
             while let Some(segment) = rest.pop_back() {

@@ -13,6 +13,7 @@ use super::spin::Spin;
 use super::wait::Attended;
 use crate::base::Error;
 use crate::conn::Owner;
+use crate::message::Returns;
 use crate::options::{Options, SocketType};
 use crate::pattern::{Attach, Pattern};
 use crate::pipe::{NewPipe, Notice, PipeId, Pipes, Target};
@@ -60,6 +61,8 @@ pub(super) struct Core {
     /// Pipes whose far side is gone and that still hold something to read.
     ending: Vec<PipeId>,
     notices: Vec<Notice>,
+    /// Where memory of its user's is left to be given back, once some was sent.
+    pub(super) returns: Option<Arc<Returns>>,
 }
 
 impl Core {
@@ -97,6 +100,7 @@ impl Core {
             spin: Spin::default(),
             ending: Vec::new(),
             notices: Vec::new(),
+            returns: None,
         }
     }
 

@@ -40,6 +40,9 @@ impl Socket {
             None => {
                 guard.process();
                 guard.express.end_output();
+                if msg.is_foreign() {
+                    guard.see_to_return(msg);
+                }
             }
         }
         self.send_in(guard, msg, flags)
@@ -161,6 +164,7 @@ impl Socket {
         let size = self.receive_in(guard, &mut msg, flags, true)?;
         let fits = size.min(into.len());
         into[..fits].copy_from_slice(&msg.data()[..fits]);
+        msg.close();
         Ok(size)
     }
 
@@ -224,7 +228,7 @@ impl Socket {
             core.flush_left();
         }
         drop(core);
-        drop(old);
+        old.into_iter().for_each(Msg::close);
         if !waits {
             return Err(Error::Again);
         }
@@ -275,6 +279,20 @@ impl Core {
     #[inline]
     fn send(&mut self, msg: &mut Msg) -> Result<(), Error> {
         self.pattern.send(&mut self.pipes, msg)
+    }
+
+    /// Has an I/O thread give the memory of a message back: its function may wait for what this caller holds, or this
+    /// one for a lock under which the message is dropped. Where a context has no such thread nobody else can.
+    #[cold]
+    fn see_to_return(&mut self, msg: &Msg) {
+        if self.returns.is_none() {
+            let workers = self.environment.workers();
+            let worker = workers.ok().and_then(|workers| workers.choose(self.options.affinity));
+            self.returns = worker.map(|worker| worker.returns().clone());
+        }
+        if let Some(returns) = &self.returns {
+            msg.give_back_by(returns);
+        }
     }
 
     #[inline]
