@@ -269,6 +269,38 @@ static void *serve (void *argument)
     return NULL;
 }
 
+/* Who waits for a socket and for its descriptor hears of what is nothing to read, too. */
+TEST (a_socket_beside_its_descriptor)
+{
+    int round;
+    for (round = 0; round < 3; round++) {
+        void *context = zmq_ctx_new (), *push = bound (context, ZMQ_PUSH, "tcp://127.0.0.1:*"), *poller = zmq_poller_new ();
+        void *pull = connected (context, ZMQ_PULL, last_endpoint (push));
+        int descriptor = get_int (pull, ZMQ_FD);
+        struct pollfd connected_by_now = {descriptor, POLLIN, 0};
+        zmq_pollitem_t items[] = {{pull, 0, ZMQ_POLLIN, 0}, {NULL, 0, ZMQ_POLLIN, 0}};
+        zmq_poller_event_t event;
+        items[1].fd = descriptor;
+        EQUAL (poll (&connected_by_now, 1, PATIENCE_MS), 1);
+        GOOD (zmq_poller_add (poller, pull, NULL, ZMQ_POLLIN));
+        GOOD (zmq_poller_add_fd (poller, descriptor, NULL, ZMQ_POLLIN));
+        if (round == 0)
+            EQUAL (zmq_poll (items, 2, 0), 1);
+        else if (round == 1)
+            EQUAL (zmq_poll (items, 2, PATIENCE_MS), 1);
+        else
+            GOOD (zmq_poller_wait (poller, &event, PATIENCE_MS));
+        if (round < 2)
+            CHECK (!items[0].revents && items[1].revents == ZMQ_POLLIN);
+        else
+            CHECK (!event.socket && event.fd == descriptor);
+        GOOD (zmq_poller_destroy (&poller));
+        GOOD (zmq_close (push));
+        GOOD (zmq_close (pull));
+        GOOD (zmq_ctx_term (context));
+    }
+}
+
 TEST (serving_by_descriptor)
 {
     int total = 2000, i;
@@ -388,6 +420,7 @@ int main (void)
     RUN (many_items);
     RUN (another_thread_wakes_it);
     RUN (the_descriptor_is_an_edge);
+    RUN (a_socket_beside_its_descriptor);
     RUN (serving_by_descriptor);
     RUN (writing_by_descriptor);
     RUN (a_descriptor_wakes_at_the_end);

@@ -1,6 +1,7 @@
 //! Per context: which inproc names are bound, and who waits for a name that is not bound yet.
 //!
-//! Only here do two sockets of a context meet; they never hold references to each other.
+//! Only here do two sockets of a context meet; they never hold references to each other. What is let go of here may be
+//! the last that holds a socket's place, whose end frees names: so it is let go of without the lock.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -65,33 +66,39 @@ impl Hub {
     pub fn bind(&self, name: &str, bound: Bound) -> Result<(), Error> {
         let mut names = self.names.lock();
         if names.bound.contains_key(name) {
+            drop(names);
             return Err(Error::AddrInUse);
         }
-        for connecting in names.waiting.remove(name).unwrap_or_default() {
-            let near = connecting.near.clone();
-            join(&bound, connecting);
+        let waiting = names.waiting.remove(name).unwrap_or_default();
+        let joined: Vec<Joined> = waiting.into_iter().map(|one| join(&bound, one)).collect();
+        for Joined { near, .. } in &joined {
             let identity = Box::new(bound.identity.clone());
             near.mailbox.post(Notice::Identified(near.key, identity));
         }
         names.bound.insert(name.to_owned(), bound);
+        drop(names);
+        drop(joined);
         Ok(())
     }
 
     /// Frees a name of `owner`; ENOENT when it has no such name. Existing pipes stay.
     pub fn unbind(&self, name: &str, owner: u64) -> Result<(), Error> {
         let mut names = self.names.lock();
-        match names.bound.get(name) {
-            Some(bound) if bound.owner == owner => {
-                names.bound.remove(name);
-                Ok(())
-            }
-            _ => Err(Error::NoEntry),
+        if names.bound.get(name).is_none_or(|bound| bound.owner != owner) {
+            return Err(Error::NoEntry);
         }
+        let freed = names.bound.remove(name);
+        drop(names);
+        drop(freed);
+        Ok(())
     }
 
     /// Frees every name of `owner`.
     pub fn unbind_all(&self, owner: u64) {
-        self.names.lock().bound.retain(|_, bound| bound.owner != owner);
+        let mut names = self.names.lock();
+        let freed: Vec<_> = names.bound.extract_if(|_, bound| bound.owner == owner).collect();
+        drop(names);
+        drop(freed);
     }
 
     /// Connects to a name, or waits for it. Answers how the bound socket introduces itself, if there is
@@ -109,8 +116,9 @@ impl Hub {
         };
         let identity = bound.identity.clone();
         let on_attach = bound.on_attach.clone();
-        join(bound, connecting);
+        let joined = join(bound, connecting);
         drop(names);
+        drop(joined);
         if let Some(call) = on_attach {
             call();
         }
@@ -120,10 +128,14 @@ impl Hub {
     /// As [`Hub::connect`] where somebody is bound to the name; false, and nothing waits, where not.
     pub fn connect_to_bound(&self, name: &str, connecting: Connecting) -> bool {
         let names = self.names.lock();
-        let Some(bound) = names.bound.get(name) else { return false };
+        let Some(bound) = names.bound.get(name) else {
+            drop(names);
+            return false;
+        };
         let on_attach = bound.on_attach.clone();
-        join(bound, connecting);
+        let joined = join(bound, connecting);
         drop(names);
+        drop(joined);
         if let Some(call) = on_attach {
             call();
         }
@@ -146,8 +158,14 @@ impl Hub {
     }
 }
 
-fn join(bound: &Bound, connecting: Connecting) {
-    let Connecting { mut far, identity, .. } = connecting;
+/// What is left of a connecter that was joined.
+struct Joined {
+    near: Target,
+    _token: Arc<dyn Any + Send + Sync>,
+}
+
+fn join(bound: &Bound, connecting: Connecting) -> Joined {
+    let Connecting { mut far, identity, near, token } = connecting;
     far.set_marks(bound.marks.0, bound.marks.1);
     let last_words = (!bound.last_words.is_empty()).then(|| Msg::copy_of(&bound.last_words));
     let remains = match &last_words {
@@ -169,6 +187,7 @@ fn join(bound: &Bound, connecting: Connecting) {
         endpoint: bound.endpoint,
         initiator: false,
     })));
+    Joined { near, _token: token }
 }
 
 #[cfg(test)]
@@ -223,6 +242,34 @@ mod tests {
         assert!(hub.connect("a", late).is_none());
         assert!(tokens.iter().all(|token| token.upgrade().is_none()));
         drop((early_near, late_near));
+    }
+
+    /// As the end of a socket that is gone, whose monitor has a name.
+    struct LastHold(Arc<Hub>);
+
+    impl Drop for LastHold {
+        fn drop(&mut self) {
+            let _never_bound = self.0.unbind("monitor", 1);
+        }
+    }
+
+    #[test]
+    fn whose_end_frees_a_name_may_end_here() {
+        let hub = Arc::new(Hub::default());
+        let (binder, connecter) = (Arc::default(), Arc::default());
+        let held = |hub: &Arc<Hub>| {
+            let (near, waiting) = connecting(&connecter);
+            (near, Connecting { token: Arc::new(LastHold(hub.clone())), ..waiting })
+        };
+        let (_early_near, early) = held(&hub);
+        assert!(hub.connect("c", early).is_none());
+        assert_eq!(hub.bind("c", bound(1, &binder)), Ok(()));
+        let (_late_near, late) = held(&hub);
+        assert!(hub.connect("c", late).is_some());
+        let (_later_near, later) = held(&hub);
+        assert!(hub.connect_to_bound("c", later));
+        let (_refused_near, refused) = held(&hub);
+        assert!(!hub.connect_to_bound("d", refused));
     }
 
     #[test]

@@ -172,6 +172,28 @@ PROGRAM (unbind_and_disconnect_errors)
     }
 }
 
+/* Its connections end with the endpoint, and what they delivered is still read. */
+PROGRAM (unbinding_keeps_what_has_come)
+{
+    EACH_TRANSPORT (transport) {
+        void *pull = sock (ZMQ_PULL), *push = sock (ZMQ_PUSH), *rep, *req;
+        join_by (transport, pull, push);
+        MUST (put (push, "one|of several parts|", 0) >= 0);
+        AWAIT_IN (pull);
+        TRIED (zmq_unbind (pull, endpoint (pull)), "%s: unbind", transport);
+        HEAR (pull);
+        HEAR_NOW (pull);
+        rep = sock (ZMQ_REP), req = sock (ZMQ_REQ);
+        join_by (transport, rep, req);
+        MUST (put (req, "question", 0) >= 0);
+        AWAIT_IN (rep);
+        TRIED (zmq_unbind (rep, endpoint (rep)), "%s: unbind", transport);
+        HEAR (rep);
+        TRY (put (rep, "answer", 0));
+        shut (pull), shut (push), shut (rep), shut (req);
+    }
+}
+
 PROGRAM (unbind_by_other_names)
 {
     void *one = sock (ZMQ_PULL), *other = sock (ZMQ_PUSH);

@@ -340,6 +340,31 @@ static void properties (const char *name, zmq_msg_t *part)
     say ("%s: descriptor %d", name, zmq_msg_get (part, 2) > 2);
 }
 
+/* What was fetched while somebody received bytes only. */
+PROGRAM (metadata_after_plain_receives)
+{
+    static const int types[][2] = {{ZMQ_ROUTER, ZMQ_DEALER}, {ZMQ_ROUTER, ZMQ_REQ}, {ZMQ_REP, ZMQ_REQ}, {ZMQ_XPUB, ZMQ_XSUB},
+                                   {ZMQ_PULL, ZMQ_PUSH}, {ZMQ_DEALER, ZMQ_DEALER}, {ZMQ_PAIR, ZMQ_PAIR}};
+    size_t i;
+    for (i = 0; i < sizeof types / sizeof *types; i++) {
+        char bytes[16];
+        zmq_msg_t part;
+        void *one = sock (types[i][0]), *other = sock (types[i][1]);
+        say ("type %d", types[i][0]);
+        join_by ("tcp", one, other);
+        zmq_msg_init (&part);
+        TRY (zmq_recv (one, bytes, sizeof bytes, ZMQ_DONTWAIT));
+        MUST (put (other, "first", 0) >= 0);
+        AWAIT_IN (one);
+        if (types[i][0] == ZMQ_ROUTER)
+            MUST (zmq_recv (one, bytes, sizeof bytes, 0) == 5);
+        MUST (zmq_msg_recv (&part, one, 0) >= 0);
+        properties ("the first", &part);
+        MUST (zmq_msg_close (&part) == 0);
+        shut (one), shut (other);
+    }
+}
+
 PROGRAM (metadata_of_messages)
 {
     EACH_TRANSPORT (transport) {

@@ -406,3 +406,16 @@ PROGRAM (monitor_oversized_frame)
         shut (server), shut (client);
     }
 }
+
+/* Who was watched, connected before anybody had the name, and is gone when somebody takes it. */
+PROGRAM (monitor_of_who_came_early_and_left)
+{
+    void *early = sock (ZMQ_PUSH), *late = sock (ZMQ_PULL), *one = watch (early, ZMQ_EVENT_ALL);
+    MUST (set (early, ZMQ_LINGER, -1) == 0);
+    TRY (zmq_connect (early, "inproc://early"));
+    MUST (put (early, "left behind", 0) >= 0);
+    shut (early);
+    TRY (zmq_bind (late, "inproc://early"));
+    HEAR (late);
+    shut (one);
+}

@@ -47,6 +47,13 @@ impl FairQueue {
         self.ring.detach(id);
     }
 
+    /// The message whose pipe is gone need not be ended: nobody has seen anything of it.
+    pub(super) fn forget_cut(&mut self) {
+        if self.reading == Reading::Cut {
+            self.reading = Reading::Nothing;
+        }
+    }
+
     /// Whether the next part belongs to a message already begun.
     #[inline]
     pub(super) fn is_amid_message(&self) -> bool {

@@ -258,6 +258,8 @@ impl Named {
         if peers.input.is_amid_message() {
             return peers.input.recv_into(pipes, msg).map(drop);
         }
+        // Who asks for the name may have no use for metadata, but for the part that is fetched with it.
+        pipes.set_bare(false);
         let id = peers.input.recv_into(pipes, &mut self.first)?;
         let name = pipes.get(id).map(|pipe| pipe.routing_id()).unwrap_or_default();
         if let Err(error) = msg.assign(name) {
@@ -288,6 +290,7 @@ impl Named {
         if peers.input.is_amid_message() {
             return peers.input.recv_bytes(pipes, into);
         }
+        pipes.set_bare(false);
         let id = peers.input.recv_into(pipes, &mut self.first).ok()?;
         let name = pipes.get(id).map(|pipe| pipe.routing_id()).unwrap_or_default();
         self.named = true;

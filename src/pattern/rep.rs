@@ -27,7 +27,9 @@ enum State {
     /// A request is to come.
     #[default]
     Idle,
-    /// The request's envelope was read, its body is next.
+    /// The envelope of a request was read, whose body the user has not begun.
+    Found,
+    /// The body is read in part.
     Reading,
     /// The reply is due.
     Due,
@@ -50,7 +52,7 @@ impl Rep {
                 self.envelope.push(part);
                 if complete {
                     self.asker = Some(from);
-                    self.state = State::Reading;
+                    self.state = State::Found;
                     return Ok(());
                 }
             }
@@ -102,15 +104,21 @@ impl Pattern for Rep {
         self.peers.detach(pipes, id);
         if self.asker == Some(id) {
             self.asker = None;
-            if matches!(self.state, State::Replying) {
-                pipes.count_unroutable();
+            match self.state {
+                State::Replying => pipes.count_unroutable(),
+                // Nobody has seen anything of it.
+                State::Found => {
+                    self.peers.input.forget_cut();
+                    self.state = State::Idle;
+                }
+                State::Idle | State::Reading | State::Due => {}
             }
         }
     }
 
     fn send(&mut self, pipes: &mut Pipes, msg: &mut Msg) -> Result<(), Error> {
         match self.state {
-            State::Idle | State::Reading => return Err(Error::Fsm),
+            State::Idle | State::Found | State::Reading => return Err(Error::Fsm),
             State::Due => self.begin(pipes),
             State::Replying => {}
         }
@@ -131,12 +139,10 @@ impl Pattern for Rep {
         match self.state {
             State::Due | State::Replying => return Err(Error::Fsm),
             State::Idle => self.find_request(pipes)?,
-            State::Reading => {}
+            State::Found | State::Reading => {}
         }
         let (_, msg) = self.peers.input.recv(pipes)?;
-        if !msg.more() {
-            self.state = State::Due;
-        }
+        self.state = if msg.more() { State::Reading } else { State::Due };
         Ok(msg)
     }
 
@@ -144,7 +150,7 @@ impl Pattern for Rep {
         match self.state {
             State::Due | State::Replying => false,
             State::Idle => self.find_request(pipes).is_ok(),
-            State::Reading => true,
+            State::Found | State::Reading => true,
         }
     }
 
@@ -312,6 +318,18 @@ mod tests {
         assert_eq!(world.recv(), Ok(strings(&[""])));
         assert_eq!(world.send(&["nobody hears"]), Ok(()));
         assert_eq!(world.recv(), Err(Error::Again));
+    }
+
+    #[test]
+    fn a_request_that_was_only_found_goes_with_its_peer() {
+        let mut world = rep(2);
+        world.peer_sends(0, &["", "a", "b"]);
+        assert_eq!(world.events(), (true, false));
+        world.leave(PipeId(0));
+        assert_eq!(world.events(), (false, false));
+        assert_eq!(world.recv(), Err(Error::Again));
+        world.peer_sends(1, &["", "next"]);
+        assert_eq!(world.recv(), Ok(strings(&["next"])));
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl Core {
     }
 
     /// The far side of a pipe is gone: the pipe goes too, once what it holds was read.
-    fn ended(&mut self, id: PipeId) {
+    pub(super) fn ended(&mut self, id: PipeId) {
         self.express.end();
         let over = self.pipes.get(id).is_none_or(|pipe| {
             pipe.exhausted() || pipe.retracted() && !self.pattern.is_amid_message_of(id)

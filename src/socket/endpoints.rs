@@ -423,7 +423,13 @@ impl Core {
                 shared.ended.store(true, Ordering::SeqCst);
                 place.stop(0);
                 self.process();
-                self.end_pipes(endpoint.id, linger_ms);
+                // What they delivered is still read.
+                for id in self.pipes_of(endpoint.id) {
+                    if let Some(pipe) = self.pipes.get(id) {
+                        pipe.close(linger_ms);
+                        self.ended(id);
+                    }
+                }
             }
             Place::Bound => {
                 // It was bound by this socket, or it would not be in the table.
@@ -438,13 +444,18 @@ impl Core {
     }
 
     fn end_pipes(&mut self, endpoint: u64, linger_ms: i32) {
-        for id in self.pipes.ids() {
-            let Some(pipe) = self.pipes.get(id) else { continue };
-            if pipe.endpoint() == endpoint {
+        for id in self.pipes_of(endpoint) {
+            if let Some(pipe) = self.pipes.get(id) {
                 pipe.close(linger_ms);
                 self.remove(id);
             }
         }
+    }
+
+    fn pipes_of(&mut self, endpoint: u64) -> Vec<PipeId> {
+        let mut ids = self.pipes.ids();
+        ids.retain(|id| self.pipes.get(*id).is_some_and(|pipe| pipe.endpoint() == endpoint));
+        ids
     }
 }
 

@@ -62,7 +62,7 @@ pub fn poll_masked(
             join(items, &mut wait)?;
             first = false;
         }
-        let ready = look(items, &mut fds, !looking.is_over(), 1)?;
+        let ready = look(items, &mut fds, 1)?;
         if ready > 0 {
             looking.end();
             return Ok(ready);
@@ -73,11 +73,11 @@ pub fn poll_masked(
         match wait.sleep(&mut fds, until) {
             Ok(()) => {}
             // Time is up: what came in the last moment still counts.
-            Err(Error::Again) => return look(items, &mut fds, true, 1),
+            Err(Error::Again) => return look(items, &mut fds, 1),
             Err(error) => return Err(error),
         }
         wait.rearm();
-        let (ready, over) = look_after_sleep(items, &fds, 1)?;
+        let (ready, over) = look_asked(items, &fds, 1)?;
         if ready > 0 {
             return Ok(ready);
         }
@@ -107,11 +107,6 @@ impl Looking {
             Ok((Socket(handle), turn))
         };
         socket.map(turn).transpose().map(Looking)
-    }
-
-    /// Whether the next thing to do is to sleep.
-    fn is_over(&self) -> bool {
-        self.0.as_ref().is_none_or(|(_, turn)| turn.sleeps())
     }
 
     fn again(&mut self) -> Result<bool, Error> {
@@ -175,11 +170,12 @@ impl PollItem {
 /// One that forwards messages one by one asks like this for each: if the first one is at hand, the others' connections
 /// are not read every time.
 fn look_first(items: &mut [PollItem], fds: &mut [PollFd]) -> Result<usize, Error> {
-    if items.len() == 1 || !at_hand(items)? {
-        return look(items, fds, true, 0);
+    if items.len() == 1 {
+        return look(items, fds, 0);
     }
-    if !fds.is_empty() {
-        sys::poll(fds, Some(Duration::ZERO))?;
+    ask_kernel(fds)?;
+    if !at_hand(items)? {
+        return look_asked(items, fds, 0).map(|(ready, _)| ready);
     }
     let mut fds = fds.iter();
     for item in items.iter_mut() {
@@ -210,20 +206,23 @@ fn at_hand(items: &mut [PollItem]) -> Result<bool, Error> {
 }
 
 /// Looks at every item without waiting. The caller is registered with each socket `own` times.
-fn look(
-    items: &mut [PollItem],
-    fds: &mut [PollFd],
-    ask_kernel: bool,
-    own: usize,
-) -> Result<usize, Error> {
-    if ask_kernel && !fds.is_empty() {
-        sys::poll(fds, Some(Duration::ZERO))?;
-    }
-    look_after_sleep(items, fds, own).map(|(ready, _)| ready)
+fn look(items: &mut [PollItem], fds: &mut [PollFd], own: usize) -> Result<usize, Error> {
+    ask_kernel(fds)?;
+    look_asked(items, fds, own).map(|(ready, _)| ready)
 }
 
-/// How many items are ready, and whether a connection was waited for that is over.
-fn look_after_sleep(
+/// Comes before sockets are looked at: one of the descriptors may be a socket's own, which says that there is something
+/// to look at until somebody does.
+fn ask_kernel(fds: &mut [PollFd]) -> Result<(), Error> {
+    if !fds.is_empty() {
+        sys::poll(fds, Some(Duration::ZERO))?;
+    }
+    Ok(())
+}
+
+/// How many items are ready by what the kernel has said of descriptors, and whether a connection was waited for that is
+/// over.
+fn look_asked(
     items: &mut [PollItem],
     fds: &[PollFd],
     own: usize,

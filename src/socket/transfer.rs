@@ -190,8 +190,7 @@ impl Socket {
     ) -> Result<usize, Error> {
         let core: &mut Core = &mut guard;
         core.express.end_input();
-        core.pipes.set_bare(bare);
-        match core.recv(msg) {
+        match core.recv_in_mood(msg, bare) {
             Ok(()) => {
                 if !core.more_to_read {
                     core.begin_express_input();
@@ -213,7 +212,7 @@ impl Socket {
     ) -> Result<usize, Error> {
         core.process();
         core.pull(0);
-        match core.recv(msg) {
+        match core.recv_in_mood(msg, bare) {
             Ok(()) => return Ok(msg.size()),
             Err(Error::Again) => {}
             Err(error) => return Err(error),
@@ -233,14 +232,10 @@ impl Socket {
             return Err(Error::Again);
         }
         let until = deadline(i64::from(timeout_ms));
-        self.wait_for(true, until, |core| {
-            // Another thread's call may have come in between.
-            core.pipes.set_bare(bare);
-            match core.recv(msg) {
-                Ok(()) => Ok(Attempt::Done(msg.size())),
-                Err(Error::Again) => Ok(Attempt::Later),
-                Err(error) => Err(error),
-            }
+        self.wait_for(true, until, |core| match core.recv_in_mood(msg, bare) {
+            Ok(()) => Ok(Attempt::Done(msg.size())),
+            Err(Error::Again) => Ok(Attempt::Later),
+            Err(error) => Err(error),
         })
     }
 }
@@ -267,6 +262,16 @@ impl Core {
         sent
     }
 
+    /// Receives a part, whose metadata nobody has a use for if `bare`. What is fetched ahead keeps its own: the next
+    /// call may have.
+    #[inline]
+    fn recv_in_mood(&mut self, msg: &mut Msg, bare: bool) -> Result<(), Error> {
+        self.pipes.set_bare(bare);
+        let received = self.recv(msg);
+        self.pipes.set_bare(false);
+        received
+    }
+
     /// Now and then looks at what other threads left.
     #[inline]
     fn begin_receive(&mut self) {
@@ -274,11 +279,6 @@ impl Core {
         if self.unheeded >= HEED_EVERY {
             self.process();
         }
-    }
-
-    #[inline]
-    fn send(&mut self, msg: &mut Msg) -> Result<(), Error> {
-        self.pattern.send(&mut self.pipes, msg)
     }
 
     /// Has an I/O thread give the memory of a message back: its function may wait for what this caller holds, or this
@@ -293,6 +293,11 @@ impl Core {
         if let Some(returns) = &self.returns {
             msg.give_back_by(returns);
         }
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &mut Msg) -> Result<(), Error> {
+        self.pattern.send(&mut self.pipes, msg)
     }
 
     #[inline]
