@@ -336,6 +336,27 @@ TEST (source_addresses)
     GOOD (zmq_close (client));
 }
 
+/* A message begun for who is not there any more is not finished by another one. libzmq goes on until its next look. */
+TEST (unbinding_amid_a_message)
+{
+    void *context = zmq_ctx_new (), *one, *other;
+    pair_of (context, "tcp", ZMQ_PAIR, ZMQ_PAIR, &one, &other);
+    GOOD (send_text (other, "unread", 0));
+    EQUAL (poll_one (one, ZMQ_POLLIN, PATIENCE_MS), ZMQ_POLLIN);
+    if (ours ()) {
+        GOOD (send_text (one, "begun", ZMQ_SNDMORE));
+        GOOD (zmq_unbind (one, last_endpoint (one)));
+        FAILS (send_text (one, "its end", ZMQ_DONTWAIT), EAGAIN);
+        EXPECT (one, "unread");
+        FAILS (zmq_recv (one, NULL, 0, ZMQ_DONTWAIT), EAGAIN);
+        FAILS (send_text (one, "another", ZMQ_DONTWAIT), EAGAIN);
+    }
+    set_int (one, ZMQ_LINGER, 0);
+    GOOD (zmq_close (one));
+    GOOD (zmq_close (other));
+    GOOD (zmq_ctx_term (context));
+}
+
 int main (void)
 {
     context = zmq_ctx_new ();
@@ -355,5 +376,6 @@ int main (void)
     RUN (rebinding_after_unbinding);
     RUN (source_addresses);
     GOOD (zmq_ctx_term (context));
+    RUN (unbinding_amid_a_message);
     return finished ();
 }

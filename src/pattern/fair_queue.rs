@@ -47,11 +47,13 @@ impl FairQueue {
         self.ring.detach(id);
     }
 
-    /// The message whose pipe is gone need not be ended: nobody has seen anything of it.
-    pub(super) fn forget_cut(&mut self) {
-        if self.reading == Reading::Cut {
+    /// A message whose pipe is gone need not be ended, as nobody has seen anything of it; whether there was one.
+    pub(super) fn forget_cut(&mut self) -> bool {
+        let cut = self.reading == Reading::Cut;
+        if cut {
             self.reading = Reading::Nothing;
         }
+        cut
     }
 
     /// Whether the next part belongs to a message already begun.

@@ -61,6 +61,8 @@ impl Pattern for Pair {
             }
             if let Err(back) = pipe.write(msg.take()) {
                 *msg = back;
+                // With its last part refused the message is over, and no other one is to be dropped for it.
+                self.sending &= more;
                 return Err(Error::Again);
             }
             if !more {

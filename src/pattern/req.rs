@@ -34,7 +34,9 @@ enum State {
     Asking,
     /// The reply is to come.
     Waiting,
-    /// The reply's envelope was read, its body is next.
+    /// The reply's envelope was read, and the user has not begun its body.
+    Found,
+    /// The body is read in part.
     Reading,
 }
 
@@ -53,7 +55,7 @@ impl Default for Req {
 
 impl Req {
     fn awaits_reply(&self) -> bool {
-        matches!(self.state, State::Waiting | State::Reading)
+        matches!(self.state, State::Waiting | State::Found | State::Reading)
     }
 
     /// Sends the envelope of a new request.
@@ -108,7 +110,7 @@ impl Req {
             }
             let expected = self.correlate.then_some(self.request_id);
             if id == expected && self.asked.is_none_or(|asked| asked == from) {
-                self.state = State::Reading;
+                self.state = State::Found;
                 return Ok(());
             }
             self.dealer.input.skip_rest(pipes);
@@ -133,6 +135,9 @@ impl Pattern for Req {
         self.dealer.detach(pipes, id);
         if self.asked == Some(id) {
             self.asked = None;
+        }
+        if self.state == State::Found && self.dealer.input.forget_cut() {
+            self.state = State::Waiting;
         }
     }
 
@@ -164,12 +169,10 @@ impl Pattern for Req {
         match self.state {
             State::Idle | State::Asking => return Err(Error::Fsm),
             State::Waiting => self.find_reply(pipes)?,
-            State::Reading => {}
+            State::Found | State::Reading => {}
         }
         let (_, msg) = self.dealer.input.recv(pipes)?;
-        if !msg.more() {
-            self.state = State::Idle;
-        }
+        self.state = if msg.more() { State::Reading } else { State::Idle };
         Ok(msg)
     }
 
@@ -177,7 +180,7 @@ impl Pattern for Req {
         match self.state {
             State::Idle | State::Asking => false,
             State::Waiting => self.find_reply(pipes).is_ok(),
-            State::Reading => true,
+            State::Found | State::Reading => true,
         }
     }
 
@@ -406,6 +409,19 @@ mod tests {
             assert_eq!(world.send(&["next"]), Ok(()));
             assert_eq!(world.received(1), [["", "next"]]);
         }
+    }
+
+    #[test]
+    fn a_reply_that_was_only_found_goes_with_its_peer() {
+        let mut world = req(2);
+        assert_eq!(world.send(&["?"]), Ok(()));
+        world.peer_sends(0, &["", "a", "b"]);
+        assert_eq!(world.events(), (true, false));
+        world.leave(PipeId(0));
+        assert_eq!(world.events(), (false, false));
+        assert_eq!(world.recv(), Err(Error::Again), "still to come");
+        world.peer_sends(1, &["", "anybody's"]);
+        assert_eq!(world.recv(), Ok(strings(&["anybody's"])));
     }
 
     #[test]

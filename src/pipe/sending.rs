@@ -442,20 +442,24 @@ impl SendQueue {
     }
 
     /// Forgets every message that waits but the one that the kernel may have in part. What the connection itself
-    /// has to say in front of them stays: the peer waits for it.
+    /// has to say stays: the peer waits for it, and TLS may have been offered it with what is in front of it.
     pub(super) fn clear_unbegun(&mut self) {
         self.close_tail();
         let begun = self.link.blocked || self.head_offset > 0 || self.head_open;
-        let own = self.segments.iter().take_while(|segment| {
-            matches!(segment, Segment::Frames { messages: 0, open: false, opaque: true, .. })
-        });
-        let own = own.count();
         let end = self.segments.iter().filter(|_| begun).position(|segment| match segment {
             Segment::Frames { open, .. } => !open,
             Segment::Portion(_) => true,
             Segment::Payload(msg) | Segment::Message(msg) => !msg.more(),
         });
-        self.segments.truncate(end.map_or(0, |end| end + 1).max(own));
+        let mut begun = end.map_or(0, |end| end + 1);
+        self.segments.retain(|segment| {
+            let kept = begun > 0;
+            begun = begun.saturating_sub(1);
+            kept || matches!(
+                segment,
+                Segment::Frames { messages: 0, open: false, opaque: true, .. }
+            )
+        });
         self.recount();
     }
 
@@ -549,6 +553,23 @@ mod tests {
         queue.clear_unbegun();
         assert_eq!(whole(&mut queue), [b"READY"]);
         assert_eq!((queue.messages, queue.bytes), (0, 5));
+    }
+
+    /// Behind the message begun, too: TLS may have been offered both, and reckons with being offered them again.
+    #[test]
+    fn conflation_leaves_what_the_connection_has_to_say() {
+        let mut queue = SendQueue { framing: Framing::Encoded, ..SendQueue::default() };
+        queue.push(&mut Msg::copy_of(b"begun").unwrap());
+        queue.link.blocked = true;
+        queue.push_opaque(b"PONG".to_vec());
+        queue.push(&mut Msg::copy_of(b"old").unwrap());
+        let before = whole(&mut queue).len();
+        queue.clear_unbegun();
+        queue.push(&mut Msg::copy_of(b"new").unwrap());
+        let waiting = whole(&mut queue);
+        assert_eq!(waiting.len(), before);
+        assert!(waiting[0].ends_with(b"begun") && waiting[before - 1].ends_with(b"new"));
+        assert_eq!(waiting[1], b"PONG");
     }
 
     #[test]

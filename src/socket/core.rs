@@ -160,6 +160,11 @@ impl Core {
                     self.pattern.hiccup(&mut self.pipes, id);
                 }
             }
+            // Accepted, but its endpoint was given up while it was on its way here.
+            Notice::Attach(new)
+                if !new.initiator
+                    && !new.pipe.is_inproc()
+                    && self.endpoints.iter().all(|known| known.id != new.endpoint) => {}
             Notice::Attach(new) => {
                 self.attach(*new, None);
             }

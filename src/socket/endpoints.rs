@@ -423,9 +423,10 @@ impl Core {
                 shared.ended.store(true, Ordering::SeqCst);
                 place.stop(0);
                 self.process();
-                // What they delivered is still read.
+                // What they delivered by now is still read.
                 for id in self.pipes_of(endpoint.id) {
                     if let Some(pipe) = self.pipes.get(id) {
+                        pipe.park();
                         pipe.close(linger_ms);
                         self.ended(id);
                     }

@@ -222,11 +222,7 @@ fn ask_kernel(fds: &mut [PollFd]) -> Result<(), Error> {
 
 /// How many items are ready by what the kernel has said of descriptors, and whether a connection was waited for that is
 /// over.
-fn look_asked(
-    items: &mut [PollItem],
-    fds: &[PollFd],
-    own: usize,
-) -> Result<(usize, bool), Error> {
+fn look_asked(items: &mut [PollItem], fds: &[PollFd], own: usize) -> Result<(usize, bool), Error> {
     let mut fds = fds.iter();
     let (mut ready, mut over) = (0, false);
     for item in items.iter_mut() {

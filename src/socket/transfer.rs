@@ -41,11 +41,35 @@ impl Socket {
                 guard.process();
                 guard.express.end_output();
                 if msg.is_foreign() {
-                    guard.see_to_return(msg);
+                    return self.send_foreign(guard, msg, flags);
                 }
             }
         }
         self.send_in(guard, msg, flags)
+    }
+
+    /// Sends bytes with a function of the user's to free them.
+    #[cold]
+    fn send_foreign(
+        self,
+        mut guard: Guard<'static, Box<Core>>,
+        msg: &mut Msg,
+        flags: i32,
+    ) -> Result<usize, Error> {
+        use SocketType::{Pub, Radio, Rep, Router, Server, Stream, XPub};
+        guard.see_to_return(msg);
+        let drops = matches!(
+            guard.options.socket_type,
+            Pub | XPub | Router | Rep | Radio | Server | Stream
+        );
+        if !drops || !guard.pipes.is_empty() {
+            return self.send_in(guard, msg, flags);
+        }
+        // There is nobody: it is dropped within this call, and the user may count on that.
+        let kept = msg.share()?;
+        let sent = self.send_in(guard, msg, flags);
+        kept.close();
+        sent
     }
 
     /// Sends a copy of `bytes` as a part (zmq_send(3)): its size.
@@ -130,7 +154,19 @@ impl Socket {
     /// `msg` left empty, as in libzmq; on other errors it is as it was, if the call did not wait.
     #[inline]
     pub fn recv_into(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        if msg.is_foreign() {
+            return self.receive_over(msg, flags);
+        }
         self.receive(msg, flags, false)
+    }
+
+    /// What was in the message is the user's, whose function is called when no lock is held any more.
+    #[cold]
+    fn receive_over(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
+        let old = msg.share()?;
+        let received = self.receive(msg, flags, false);
+        old.close();
+        received
     }
 
     /// As [`Socket::recv_into`], for callers that only want the bytes: the message has no metadata.

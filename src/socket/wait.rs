@@ -11,7 +11,7 @@ use crate::base::Error;
 use crate::pipe::turn::{Farewell, Turn};
 use crate::pipe::{Driver, Notice, PipeKey, Pulled, left};
 use crate::sync::{Mailbox, Waker};
-use crate::sys::{PollFd, SignalMask};
+use crate::sys::{self, PollFd, SignalMask};
 
 /// A socket with more connections than this leaves them to the I/O thread: poll(2) over many descriptors
 /// costs more than the wake-up it saves.
@@ -166,7 +166,20 @@ impl Wait {
         if attended.peek().is_none() && others.is_empty() && self.mask.is_none() {
             return self.waker.wait(limit);
         }
-        let own = self.waker.prepare_polling()?;
+        /// How long to wait for other descriptors before looking whether anybody called.
+        const BLIND: Duration = Duration::from_millis(10);
+        // Without a descriptor left nobody can call.
+        let Ok(own) = self.waker.prepare_polling() else {
+            let most = if self.mailboxes.is_empty() { Duration::MAX } else { BLIND };
+            let (time, over) = match limit {
+                Some(limit) if limit <= most => (Some(limit), true),
+                _ => (Some(most).filter(|most| *most < Duration::MAX), false),
+            };
+            return match sys::poll_masked(others, time, self.mask.as_ref())? {
+                0 if over => Err(Error::Again),
+                _ => Ok(()),
+            };
+        };
         self.fds.push(PollFd::new(own, libc::POLLIN));
         self.fds.extend(attended.map(Attended::input));
         let before = self.fds.len();

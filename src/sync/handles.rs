@@ -4,7 +4,8 @@
 //! carries or, where programs are known to look, in address space that is set aside and holds but zeros. czmq reads the
 //! first four bytes of whatever it is given, to tell its own things from sockets. A handle that was closed, or that is of
 //! another kind, or that never was one, is recognised without reading through it. Slots are never freed, only used again
-//! under another generation; a handle comes again after tens of millions of others.
+//! under another generation; a handle comes again after tens of millions of others (thousands where address space is
+//! scarce).
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -232,7 +233,8 @@ impl<T: 'static> Table<T> {
 
     fn place(&self) -> &Place {
         self.place.get_or_init(|| {
-            let zeros = || Reserved::new(SPAN).or_else(|| Reserved::new(SCARCE * PLANE));
+            let planes = (Reserved::most() / PLANE).clamp(SCARCE, SPAN / PLANE);
+            let zeros = || Reserved::new(planes * PLANE).or_else(|| Reserved::new(SCARCE * PLANE));
             let unread = || Place::Unread { base: TAG + KIND * self.kind as usize };
             self.readable.then(zeros).flatten().map_or_else(unread, Place::Zeros)
         })
@@ -278,7 +280,7 @@ impl Place {
         match self {
             Place::Unread { .. } => next(SPAN),
             Place::Zeros(reserved) => {
-                let next = next(reserved.len());
+                let next = next(reserved.span());
                 reserved.show_zeros(PLANE * (next as usize + 1));
                 next
             }

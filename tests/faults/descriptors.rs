@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -270,6 +271,32 @@ fn polling_without_descriptors_is_an_error_at_worst() {
         assert_eq!(socket.api().option(c::ZMQ_FD, &mut buffer), Ok(4));
         assert_eq!(socket.recv(), [b"in"]);
         assert_eq!(zmq::socket::poll(&mut items, 10), Ok(0));
+    });
+}
+
+/// Without a descriptor to be called by, a thread that waits for descriptors looks now and then.
+#[test]
+fn polling_needs_no_descriptor_of_its_own() {
+    alone(|| {
+        let context = Context::new();
+        let (one, two) = (context.socket(c::ZMQ_PAIR), context.socket(c::ZMQ_PAIR));
+        one.api().bind("inproc://polled").expect("a bind");
+        two.api().connect("inproc://polled").expect("a connect");
+        let hoard = Hoard::take(0);
+        let silent = PollItem { target: Target::Fd(hoard.0[0].as_raw_fd()), events: 0, revents: 0 };
+        let input = c::ZMQ_POLLIN as i16;
+        let socket = PollItem { target: Target::Socket(one.handle), events: input, revents: 0 };
+        thread::scope(|scope| {
+            let polling = scope.spawn(move || {
+                let in_time = zmq::socket::poll(&mut [socket, silent], 30);
+                let alone = zmq::socket::poll(&mut [silent], 1);
+                (in_time, alone, zmq::socket::poll(&mut [socket, silent], -1))
+            });
+            thread::sleep(Duration::from_millis(100));
+            two.send(&[b"wake up"]);
+            assert_eq!(polling.join().expect("an answer"), (Ok(0), Ok(0), Ok(1)));
+        });
+        drop(hoard);
     });
 }
 
