@@ -59,14 +59,15 @@ impl Pattern for Pair {
             if !self.sending && !pipe.admits() {
                 return Err(Error::Again);
             }
-            if let Err(back) = pipe.write(msg.take()) {
-                *msg = back;
-                // With its last part refused the message is over, and no other one is to be dropped for it.
-                self.sending &= more;
-                return Err(Error::Again);
-            }
-            if !more {
-                pipe.flush();
+            match pipe.write(msg.take()) {
+                Ok(()) if more => {}
+                Ok(()) => pipe.flush(),
+                // The peer went amid the message: the rest of that has nobody to go to.
+                Err(_) if self.sending => self.dropping = true,
+                Err(back) => {
+                    *msg = back;
+                    return Err(Error::Again);
+                }
             }
         }
         self.sending = more;
