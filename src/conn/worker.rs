@@ -377,7 +377,7 @@ impl Thread {
         }
     }
 
-    /// Whether the session is still on this stream.
+    /// Whether the session is still on this stream. Let go of here: at its end a session looks who else holds it.
     fn is_on(&self, key: usize, stream: Arc<Stream>) -> bool {
         let session = self.sources.get(&key);
         matches!(session, Some(Source::Session(session)) if session.is_on(&stream))

@@ -160,7 +160,8 @@ impl Socket {
         self.receive(msg, flags, false)
     }
 
-    /// What was in the message is the user's, whose function is called when no lock is held any more.
+    /// What was in the message is the user's, whose function is called when no lock is held any more: at the end of the
+    /// call, also where that waits.
     #[cold]
     fn receive_over(self, msg: &mut Msg, flags: i32) -> Result<usize, Error> {
         let old = msg.share()?;

@@ -1,16 +1,17 @@
 //! Where one thread stops and another has to go on: reading at the mark, writing for a socket that is closed.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use zmq::base::Error;
 use zmq::base::constants as c;
 use zmq::socket;
 
-use crate::support::alone::{thread_number, wait_until_asleep};
 use crate::support::local::{Context, PATIENCE};
 use crate::support::raw::{Raw, command, frame};
 
@@ -18,7 +19,7 @@ use crate::support::raw::{Raw, command, frame};
 /// and finds that there is room again. Who has asked for ZMQ_FD leaves reading to it.
 #[test]
 fn a_connection_is_read_on_when_signs_of_life_meet_the_mark() {
-    const BURSTS: usize = 2000;
+    const BURSTS: usize = 10_000;
     let context = Context::new();
     let pull = context.socket(c::ZMQ_PULL);
     pull.set(c::ZMQ_RCVHWM, 1);
@@ -30,8 +31,10 @@ fn a_connection_is_read_on_when_signs_of_life_meet_the_mark() {
     thread::scope(|scope| {
         scope.spawn(|| while answers.read(&mut [0; 4096]).is_ok_and(|got| got > 0) {});
         scope.spawn(|| {
+            let socket = pull.api();
             while !over.load(Ordering::Relaxed) {
-                read.fetch_add(usize::from(pull.try_recv().is_some()), Ordering::Relaxed);
+                let got = socket.recv_bytes(&mut [0; 8], c::ZMQ_DONTWAIT).is_ok();
+                read.fetch_add(usize::from(got), Ordering::Relaxed);
             }
         });
         let (message, ping) = (frame(0, b"m"), command("PING", &1000_u16.to_be_bytes()));
@@ -46,7 +49,8 @@ fn a_connection_is_read_on_when_signs_of_life_meet_the_mark() {
             sent += count;
             let began = Instant::now();
             while read.load(Ordering::Relaxed) < sent && began.elapsed() < PATIENCE {
-                thread::yield_now();
+                // The I/O thread needs a processor to meet the reader.
+                thread::sleep(Duration::from_micros(50));
             }
             read.load(Ordering::Relaxed) < sent
         });
@@ -56,41 +60,56 @@ fn a_connection_is_read_on_when_signs_of_life_meet_the_mark() {
     });
 }
 
+/// A peer for whom the kernel keeps little.
+fn reluctant(to: SocketAddr) -> Raw {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(64 * 1024).expect("a size");
+    socket.connect(&to.into()).expect("a connection");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    Raw(socket.into())
+}
+
 /// A sender waits at its mark and writes by itself what there is room for. When it has written the last of what a closed
 /// socket left, the I/O thread has to hear of it.
 #[test]
 fn a_socket_ends_that_is_closed_while_a_sender_writes_for_it() {
-    const ROUNDS: i32 = 100;
+    const ROUNDS: u64 = 300;
     let body = vec![0; 150_000];
     for round in 0..ROUNDS {
         let context = Context::new();
         let push = context.socket(c::ZMQ_PUSH);
         push.set(c::ZMQ_SNDHWM, 1);
         push.set(c::ZMQ_SNDBUF, 128 * 1024);
-        let mut peer = Raw::connect(push.listen());
+        push.set(c::ZMQ_LINGER, -1);
+        let mut peer = reluctant(push.listen());
         peer.greet("PULL");
-        let sender = AtomicI32::new(0);
+        let (sent, socket) = (AtomicUsize::new(0), push.api());
         thread::scope(|scope| {
             let sending = scope.spawn(|| {
-                sender.store(thread_number(), Ordering::SeqCst);
                 loop {
-                    if let Err(error) = push.try_send(&[&body], 0) {
+                    if let Err(error) = socket.send_bytes(&body, 0) {
                         return error;
                     }
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    thread::sleep(Duration::from_micros(300));
                 }
             });
-            while sender.load(Ordering::SeqCst) == 0 {
-                thread::yield_now();
+            let (mut before, mut since) = (usize::MAX, Instant::now());
+            while since.elapsed() < Duration::from_millis(4) {
+                let now = sent.load(Ordering::SeqCst);
+                if now != std::mem::replace(&mut before, now) {
+                    since = Instant::now();
+                }
+                thread::sleep(Duration::from_micros(200));
             }
-            wait_until_asleep(sender.load(Ordering::SeqCst));
             // Somewhat before, or after, the peer begins to read.
-            let at = Instant::now() + Duration::from_micros(400);
+            let at = Instant::now() + Duration::from_micros(300);
             scope.spawn(move || {
                 while Instant::now() < at {}
                 while peer.0.read(&mut [0; 1 << 16]).is_ok_and(|got| got > 0) {}
             });
-            let shift = Duration::from_micros((10 * (round * 7 % 41)) as u64);
-            while Instant::now() + Duration::from_micros(200) < at + shift {}
+            let shift = Duration::from_micros(round * 37 % 300);
+            while Instant::now() + Duration::from_micros(150) < at + shift {}
             let closed = socket::lookup(push.handle).and_then(socket::Socket::close);
             assert_eq!(closed, Ok(()));
             assert_eq!(sending.join().expect("a sender"), Error::NotSocket);
