@@ -35,7 +35,14 @@ const HOUSE: [Room; 15] = [
     Room {
         name: "sync",
         may: &["sys"],
-        code: Unsafe::In(&["spsc.rs", "handles.rs", "brief.rs", "biased.rs"]),
+        code: Unsafe::In(&[
+            "chunk.rs",
+            "spsc.rs",
+            "broadcast.rs",
+            "handles.rs",
+            "brief.rs",
+            "biased.rs",
+        ]),
     },
     Room { name: "options", may: &[], code: Unsafe::Forbidden },
     Room {

@@ -116,21 +116,20 @@ impl FanOut {
     }
 
     /// To be called when all are chosen: where they are those who were chosen before, and a message of this size is to be
-    /// framed for them, that is done once for all. The message has no parts but bytes for the peer.
+    /// framed for them, that is done once for all. The message has no parts but bytes for the peer. `for_all`: if
+    /// [`FanOut::full`] finds anybody it is not sent.
     #[inline]
-    pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize) {
-        let many = self.chosen.len() > FEW && size <= Steady::LARGEST;
-        if many && pipes.any_wire() {
-            self.steady.consider(pipes, &mut self.chosen);
+    pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize, for_all: bool) {
+        // Within a context nobody has to be woken, so that two are many.
+        let few = if pipes.any_wire() { FEW } else { 1 };
+        if self.chosen.len() > few && size <= Steady::LARGEST {
+            self.steady.consider(pipes, &mut self.chosen, for_all);
         }
     }
 
     /// A chosen pipe that has no room.
     pub(super) fn full(&self, pipes: &mut Pipes) -> Option<PipeId> {
-        self.chosen
-            .iter()
-            .copied()
-            .find(|id| pipes.get(*id).is_some_and(|pipe| !has_room(pipe) && !pipe.ended()))
+        full(&self.chosen, pipes)
     }
 
     /// Sends a part to those chosen at the beginning of its message, and takes it.
@@ -267,6 +266,12 @@ fn send_otherwise(
         pipe.rollback();
     }
     sent
+}
+
+/// One of these that has no room.
+fn full(peers: &[PipeId], pipes: &mut Pipes) -> Option<PipeId> {
+    let is_full = |pipe: &mut Pipe| !has_room(pipe) && !pipe.ended();
+    peers.iter().copied().find(|id| pipes.get(*id).is_some_and(is_full))
 }
 
 fn has_room(pipe: &mut Pipe) -> bool {

@@ -202,7 +202,7 @@ impl XPub {
         }
         // Who must neither wait nor drop meets the mark by what it last saw of the room, pipe by pipe.
         if !(self.options.no_drop && pipes.is_hurried()) {
-            self.out.share_frames(pipes, data.len());
+            self.out.share_frames(pipes, data.len(), self.options.no_drop);
         }
         if self.options.no_drop {
             self.blocked_by = self.out.full(pipes);

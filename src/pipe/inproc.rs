@@ -7,9 +7,16 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 
+use self::broadcast::Broadcast;
+use self::input::{Input, Joined};
+use self::output::Output;
 use super::{Counts, Notice, Target};
 use crate::message::{Msg, frame, only_more};
 use crate::sync::{Lock, Mailbox, Receiver, Sender, channel};
+
+pub mod broadcast;
+mod input;
+mod output;
 
 /// Parts of no more bytes may go through the ring as these.
 const BYTES_MAX: usize = Sender::<Msg>::BYTES_MAX;
@@ -44,6 +51,7 @@ pub(super) struct Direction {
     retracted: AtomicBool,
     /// The newest message, where only that counts (ZMQ_CONFLATE).
     latest: Option<Latest>,
+    joined: Joined,
 }
 
 struct Entrance {
@@ -108,6 +116,7 @@ impl Direction {
             retracted: AtomicBool::new(false),
             latest: conflate
                 .then(|| Latest { message: Lock::new(None), asleep: AtomicBool::new(false) }),
+            joined: Joined::default(),
         })
     }
 
@@ -128,13 +137,12 @@ impl Direction {
 /// One socket's end.
 #[repr(align(128))]
 pub struct End {
-    out: Sender<Msg>,
+    out: Output,
     out_state: Arc<Direction>,
-    written: u64,
     known_progress: u64,
     /// Parts of a message that is not complete.
     stage: Vec<Msg>,
-    input: Receiver<Msg>,
+    input: Input,
     in_state: Arc<Direction>,
     read: u64,
     /// Messages still to read until the next announcement.
@@ -184,12 +192,11 @@ impl End {
         in_state: Arc<Direction>,
     ) -> End {
         End {
-            out,
+            out: Output::new(out),
             out_state,
-            written: 0,
             known_progress: 0,
             stage: Vec::new(),
-            input,
+            input: Input::new(input),
             in_state,
             read: 0,
             until_announce: 1,
@@ -217,6 +224,8 @@ impl End {
 
     /// The marks of the socket that owns this end; the far side sees them at once.
     pub fn set_marks(&mut self, send: i32, receive: i32) {
+        // There room was looked at once for many messages.
+        self.out.leave();
         self.out_state.writer_mark.store(send, Ordering::Relaxed);
         let before = self.in_state.reader_mark.swap(receive, Ordering::SeqCst);
         self.plan_announcement();
@@ -248,7 +257,7 @@ impl End {
     #[inline(never)]
     pub(super) fn check_read(&mut self) -> bool {
         match &self.in_state.latest {
-            None => self.input.at_hand() || self.look(),
+            None => self.input.at_hand(&self.in_state.joined) || self.look(),
             Some(latest) => {
                 let message = latest.message.lock();
                 latest.asleep.store(message.is_none(), Ordering::SeqCst);
@@ -269,11 +278,11 @@ impl End {
         /// Before each; together less than half a microsecond.
         const PAUSES: u32 = 16;
         if self.streak < STREAM || !self.patience.allows() {
-            return self.input.ready() || self.sleep();
+            return self.input.ready(&self.in_state.joined) || self.sleep();
         }
         for _ in 0..LOOKS {
             (0..PAUSES).for_each(|_| std::hint::spin_loop());
-            if self.input.ready() {
+            if self.input.ready(&self.in_state.joined) {
                 self.patience.learn(true);
                 return true;
             }
@@ -291,7 +300,7 @@ impl End {
         if awaited || self.in_state.limit() != self.planned_limit {
             self.announce();
         }
-        self.input.ready_or_sleep()
+        self.input.ready_or_sleep(&self.in_state.joined)
     }
 
     #[inline(always)]
@@ -336,7 +345,7 @@ impl End {
 
     #[inline(always)]
     fn take_next(&mut self, msg: &mut Msg) -> bool {
-        self.input.pop_into(msg, |msg, flags, bytes| msg.assign_plain(flags, bytes))
+        self.input.pop(msg)
     }
 
     /// A part that is but bytes, and not too many, goes into the ring as these, any other as it is. `msg` is left
@@ -393,7 +402,7 @@ impl End {
         }
         let limit = self.out_state.limit();
         if limit == 0
-            || self.written - self.known_progress < limit
+            || self.out.written() - self.known_progress < limit
             || self.out_state.latest.is_some()
         {
             return true;
@@ -406,13 +415,13 @@ impl End {
     #[inline(never)]
     fn ask_for_room(&mut self, limit: u64) -> bool {
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
-        if self.written - self.known_progress < limit {
+        if self.out.written() - self.known_progress < limit {
             return true;
         }
         self.out_state.blocked.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
-        let room = self.written - self.known_progress < limit;
+        let room = self.out.written() - self.known_progress < limit;
         if room {
             self.out_state.blocked.store(false, Ordering::SeqCst);
         }
@@ -428,7 +437,7 @@ impl End {
             return false;
         }
         self.push(msg);
-        self.written += 1;
+        self.out.written += 1;
         true
     }
 
@@ -452,7 +461,7 @@ impl End {
             stage.iter_mut().for_each(|part| self.push(part));
             stage.clear();
             self.stage = stage;
-            self.written += 1;
+            self.out.written += 1;
         }
         true
     }
@@ -468,7 +477,7 @@ impl End {
         let room = self.check_write();
         if room {
             self.out.push_bytes(flags, bytes);
-            self.written += 1;
+            self.out.written += 1;
         }
         Some(room)
     }
@@ -482,9 +491,32 @@ impl End {
             return false;
         }
         self.out.push_bytes(0, bytes);
-        self.written += 1;
+        self.out.written += 1;
         self.flush();
         true
+    }
+
+    /// As [`super::Pipe::join`].
+    pub(super) fn join(&mut self, broadcast: &Arc<Broadcast>) -> Option<usize> {
+        /// For fewer messages it is not worth it.
+        const FEWEST: u64 = 16;
+        let over = self.closed || self.out_state.reader_gone.load(Ordering::Relaxed);
+        if over || !self.stage.is_empty() || self.out_state.latest.is_some() {
+            return None;
+        }
+        let limit = match self.out_state.limit() {
+            0 => u64::MAX,
+            limit => limit,
+        };
+        self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
+        let room = limit.saturating_sub(self.out.written() - self.known_progress);
+        // With less it would soon have to be asked again, and all others too.
+        if room < FEWEST.max(limit / 8) || !broadcast.join(&self.out_state) {
+            return None;
+        }
+        self.out.join(broadcast);
+        self.flush();
+        Some(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
     pub(super) fn takes_frames(&self) -> bool {
@@ -496,7 +528,7 @@ impl End {
         for (header, body) in frame::walk(frames) {
             self.out.push_bytes(header.flags & frame::MORE, body);
         }
-        self.written += 1;
+        self.out.written += 1;
         self.flush();
     }
 
@@ -509,7 +541,7 @@ impl End {
             return;
         }
         self.push(&mut msg);
-        self.written += 1;
+        self.out.written += 1;
     }
 
     #[inline]
@@ -525,7 +557,7 @@ impl End {
 
     /// Messages written that the reader has not acknowledged.
     fn unacknowledged(&self) -> u64 {
-        self.written - self.out_state.progress.load(Ordering::SeqCst)
+        self.out.written() - self.out_state.progress.load(Ordering::SeqCst)
     }
 
     /// Asks the far side what it has written: only its own thread knows.
@@ -558,6 +590,7 @@ impl End {
         }
         self.closed = true;
         self.stage.clear();
+        self.out.leave();
         self.flush();
         self.in_state.reader_gone.store(true, Ordering::Release);
         self.out_state.writer_gone.store(true, Ordering::Release);
@@ -587,7 +620,7 @@ impl End {
 
     fn has_spoken(&self) -> bool {
         let latest = self.out_state.latest.as_ref();
-        self.written > 0 || latest.is_some_and(|latest| latest.message.lock().is_some())
+        self.out.written() > 0 || latest.is_some_and(|latest| latest.message.lock().is_some())
     }
 
     pub(super) fn reads(&self, direction: &Arc<Direction>) -> bool {
@@ -624,172 +657,4 @@ impl Drop for End {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbered(n: u8) -> Msg {
-        Msg::copy_of(&[n]).expect("small")
-    }
-
-    fn fill(end: &mut End) -> usize {
-        let mut count = 0;
-        while end.send(&mut numbered(count as u8)) {
-            end.flush();
-            count += 1;
-        }
-        count
-    }
-
-    #[test]
-    fn what_was_written_can_be_taken_back_when_its_writer_is_gone() {
-        use crate::pipe::{NewPipe, Pipe, PipeId, PipeKey};
-        for taken_in in [false, true] {
-            let (mut near, mut far) = pair(false);
-            let mailbox: Arc<Mailbox<Notice>> = Arc::default();
-            far.set_entrance(mailbox.clone(), Remains::Words);
-            let pipe = Pipe::inproc(far);
-            let new = NewPipe { pipe, identity: None, endpoint: 0, initiator: false };
-            mailbox.post(Notice::Attach(Box::new(new)));
-            assert!(near.send(&mut numbered(1)));
-            near.flush();
-            let trace = near.trace();
-            let mut notices = Vec::new();
-            if taken_in {
-                mailbox.take(&mut notices);
-            }
-            if let Some(Notice::Attach(new)) = notices.first_mut() {
-                let key = PipeKey { id: PipeId(0), generation: 0 };
-                new.pipe.bind_target(Target { mailbox: mailbox.clone(), key });
-            }
-            drop(near);
-            assert!(mailbox.pending(), "what it said is still there, and that it went");
-            if taken_in {
-                mailbox.take(&mut Vec::new());
-            }
-            assert!(!trace.is_lost());
-            trace.retract();
-            // Who has taken the pipe in is told to look again.
-            assert_eq!(mailbox.pending(), taken_in);
-            if let Some(Notice::Attach(new)) = notices.first() {
-                assert!(new.pipe.retracted());
-            }
-        }
-    }
-
-    #[test]
-    fn the_mark_is_the_sum_of_both_sides() {
-        for (send, receive, expected) in [(3, 4, 7), (1, 1, 2)] {
-            let (mut a, mut b) = pair(false);
-            a.set_marks(send, 1);
-            b.set_marks(1, receive);
-            assert_eq!(fill(&mut a), expected);
-        }
-    }
-
-    #[test]
-    fn before_the_bind_only_the_connecters_mark_counts() {
-        let (mut a, mut b) = pair(false);
-        a.set_marks(3, 1);
-        assert_eq!(fill(&mut a), 3);
-        b.set_marks(1, 4);
-        assert_eq!(fill(&mut a), 4);
-    }
-
-    #[test]
-    fn room_comes_in_steps_of_the_low_water_mark() {
-        for (mark, step) in [(20, 10), (7, 4), (2, 1)] {
-            let (mut a, mut b) = pair(false);
-            a.set_marks(mark - 1, 1);
-            b.set_marks(1, 1);
-            assert_eq!(fill(&mut a), mark as usize);
-            for n in 1..=step {
-                assert!(!a.check_write(), "mark {mark} after {n} reads");
-                assert!(b.read().is_some());
-            }
-            assert!(a.check_write(), "mark {mark}");
-        }
-    }
-
-    #[test]
-    fn parts_appear_together_and_a_rolled_back_message_never_does() {
-        let (mut a, mut b) = pair(false);
-        a.set_marks(10, 10);
-        b.set_marks(10, 10);
-        let mut first = numbered(1);
-        first.set_more(true);
-        assert!(a.send(&mut first.share().expect("small")));
-        a.flush();
-        assert!(!b.check_read());
-        a.rollback();
-        assert!(a.send(&mut first) && a.send(&mut numbered(2)));
-        a.flush();
-        assert!(b.check_read());
-        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![1]));
-        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![2]));
-        assert!(b.read().is_none());
-    }
-
-    #[test]
-    fn parts_of_every_size_arrive_as_they_were() {
-        let (mut a, mut b) = pair(false);
-        a.set_marks(100, 100);
-        b.set_marks(100, 100);
-        let bytes: Vec<u8> = (0..9000).map(|n| (n % 251) as u8).collect();
-        let mut got = Msg::new();
-        for size in [0, 1, 33, 34, 256, 257, 1024, 1024, 2000, 4096, 4097, 9000] {
-            let expected = &bytes[..size];
-            let mut part = Msg::copy_of(expected).expect("memory");
-            assert!(size > COPIED_TO_MANY_MAX || a.send_copy(&part) == Some(true));
-            part.set_more(true);
-            assert!(a.send(&mut part) && part.is_empty());
-            let mut shared = Msg::copy_of(expected).expect("memory");
-            let mut kept = shared.share().expect("memory");
-            assert!(a.send(&mut shared));
-            assert_eq!(a.send_bytes(expected), size <= BYTES_MAX);
-            a.flush();
-            assert!(b.check_read());
-            if size <= COPIED_TO_MANY_MAX {
-                assert!(b.receive(&mut got) && !got.more());
-                assert_eq!(got.data(), expected);
-            }
-            assert!(!b.receive_bytes(|bytes, more| {
-                assert!(more && bytes == expected);
-                false
-            }));
-            assert!(b.receive(&mut got) && got.more());
-            assert_eq!(got.data(), expected);
-            assert!(b.receive(&mut got) && !got.more());
-            assert_eq!(got.data(), kept.data_mut());
-            if size <= BYTES_MAX {
-                assert!(!b.receive_bytes(|_, _| false));
-                assert!(b.receive_bytes(|bytes, more| !more && bytes == expected));
-            }
-            assert!(!b.check_read());
-        }
-    }
-
-    #[test]
-    fn what_was_sent_before_the_end_stays_readable() {
-        let (mut a, mut b) = pair(false);
-        a.set_marks(10, 10);
-        b.set_marks(10, 10);
-        assert!(a.send(&mut numbered(9)));
-        drop(a);
-        assert!(b.ended() && b.check_read());
-        assert!(b.read().is_some() && !b.check_read());
-        assert!(!b.send(&mut numbered(1)));
-    }
-
-    #[test]
-    fn a_conflating_pipe_keeps_the_newest() {
-        let (mut a, mut b) = pair(true);
-        a.set_marks(1, 1);
-        b.set_marks(1, 1);
-        for n in 0..5 {
-            assert!(a.send(&mut numbered(n)));
-            a.flush();
-        }
-        assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![4]));
-        assert!(!b.check_read());
-    }
-}
+mod tests;

@@ -484,11 +484,17 @@ impl Pipe {
         }
     }
 
-    /// Joins a feed, whose messages it then sends: how many it has room for; None where it cannot, or has little room.
-    pub fn join(&mut self, feed: &Arc<feed::Feed>) -> Option<usize> {
+    /// Joins a feed, or a broadcast, whose messages it then sends: how many it has room for; None where it cannot, or has
+    /// little room.
+    pub fn join(
+        &mut self,
+        feed: &Arc<feed::Feed>,
+        broadcast: &Arc<inproc::broadcast::Broadcast>,
+    ) -> Option<usize> {
         match &mut self.end {
-            End::Wire(end) if !self.terminated => end.join(feed),
-            _ => None,
+            _ if self.terminated => None,
+            End::Wire(end) => end.join(feed),
+            End::Inproc(end) => end.join(broadcast),
         }
     }
 

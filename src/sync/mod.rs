@@ -5,6 +5,8 @@
 
 mod biased;
 mod brief;
+mod broadcast;
+mod chunk;
 pub mod handles;
 mod lock;
 mod mailbox;
@@ -14,7 +16,9 @@ mod waker;
 
 pub use biased::{BiasedGuard, BiasedLock};
 pub use brief::{BriefGuard, BriefLock};
+pub use broadcast::{Broadcaster, Listener};
+pub use chunk::{copy_small, expect};
 pub use lock::Lock;
 pub use mailbox::Mailbox;
-pub use spsc::{Receiver, Sender, channel, copy_small, expect};
+pub use spsc::{Receiver, Sender, channel};
 pub use waker::{Waiters, Waker};

@@ -39,7 +39,8 @@ impl FanOut {
     pub(in crate::pattern) fn begin_gathering(&mut self, pipes: &mut Pipes) -> bool {
         let maximum = |id| pipes.get(id).map_or(Gathering::MOST, |pipe| pipe.frames_max());
         let maxima = self.chosen.iter().copied().map(maximum);
-        self.gathering.largest = maxima.min().unwrap_or(Gathering::MOST);
+        let largest = maxima.min().unwrap_or(Gathering::MOST);
+        self.gathering.largest = largest.min(self.steady.frames_max());
         if self.gathering.largest == 0 {
             return false;
         }

@@ -1,5 +1,5 @@
 //! Publishing to the same many peers for one message after the other: each message is framed once, in a feed that all
-//! of them write from.
+//! connections among them write from, and in a broadcast that all others read.
 //!
 //! This saves going through all of them for every message. Peers whose connections cannot take part get theirs one by
 //! one, as without a feed; so does everybody from the first message on that goes to others. How much room the peers
@@ -7,12 +7,16 @@
 
 use std::sync::Arc;
 
+use super::full;
 use crate::message::Msg;
 use crate::pipe::feed::{self, Feed};
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::inproc::broadcast::Broadcast;
+use crate::pipe::{self, PipeId, Pipes};
 
 /// A feed for fewer members is not worth it.
 const FEWEST: usize = 4;
+/// Nor is a broadcast, where there is no feed.
+const FEWEST_WITHIN: usize = 2;
 /// One that has carried so many messages was worth beginning.
 const WORTH: u32 = 16;
 /// Where feeds end early the next one is begun after up to so many messages to the same peers.
@@ -34,9 +38,12 @@ pub(super) struct Steady {
     parts: Vec<Msg>,
 }
 
-/// A feed and those who take part.
+/// A feed, or a broadcast, or both, and those who take part.
 struct Fed {
-    feed: Arc<Feed>,
+    /// None without a connection that takes part.
+    feed: Option<Arc<Feed>>,
+    /// None without anybody else.
+    broadcast: Option<Arc<Broadcast>>,
     members: Vec<PipeId>,
     /// The others of the peers.
     apart: Vec<PipeId>,
@@ -46,14 +53,30 @@ struct Fed {
 }
 
 impl Fed {
-    #[inline]
-    fn append<'a>(&mut self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
-        let done = self.feed.append(parts);
-        self.count(done)
+    fn is_intact(&self) -> bool {
+        self.feed.as_ref().is_none_or(|feed| feed.is_intact())
+            && self.broadcast.as_ref().is_none_or(|broadcast| broadcast.is_intact())
     }
 
     #[inline]
-    fn count(&mut self, done: bool) -> bool {
+    fn append<'a>(&mut self, parts: impl IntoIterator<Item = &'a Msg> + Clone) -> bool {
+        let small = |part: &Msg| part.size() <= Broadcast::PART_MAX;
+        let fits = self.broadcast.is_none() || parts.clone().into_iter().all(small);
+        let again = parts.clone();
+        fits && self.append_to(|feed| feed.append(parts), |broadcast| broadcast.append(again))
+    }
+
+    #[inline]
+    fn append_to(
+        &mut self,
+        feed: impl FnOnce(&Arc<Feed>) -> bool,
+        broadcast: impl FnOnce(&Broadcast) -> bool,
+    ) -> bool {
+        // Only this thread ends a broadcast: what is in the feed comes there, too.
+        let intact = self.broadcast.as_ref().is_none_or(|broadcast| broadcast.is_intact());
+        let done = intact
+            && self.feed.as_ref().is_none_or(feed)
+            && self.broadcast.as_deref().is_none_or(broadcast);
         self.room -= usize::from(done);
         self.carried += u32::from(done);
         done
@@ -88,18 +111,20 @@ impl Steady {
     }
 
     /// Many are chosen for a message: those who get it by the feed are taken out of `chosen`.
-    pub(super) fn consider(&mut self, pipes: &mut Pipes, chosen: &mut Vec<PipeId>) {
+    /// `for_all`: a message that somebody has no room for is not sent at all.
+    pub(super) fn consider(&mut self, pipes: &mut Pipes, chosen: &mut Vec<PipeId>, for_all: bool) {
         if self.peers != *chosen {
             self.end_feed();
             self.peers.clone_from(chosen);
             self.repeated = 0;
             return;
         }
-        let goes_on = self.fed.as_ref().is_some_and(|fed| fed.room > 0 && fed.feed.is_intact());
+        let goes_on = self.fed.as_ref().is_some_and(|fed| fed.room > 0 && fed.is_intact());
         if !goes_on {
             self.end_feed();
             self.repeated += 1;
-            if self.repeated <= self.wait || !self.begin_feed(pipes) {
+            let waits = self.repeated <= self.wait || for_all && full(&self.peers, pipes).is_some();
+            if waits || !self.begin_feed(pipes) {
                 return;
             }
         }
@@ -121,23 +146,27 @@ impl Steady {
     }
 
     fn begin_feed(&mut self, pipes: &mut Pipes) -> bool {
-        let feed = Arc::<Feed>::default();
+        let (feed, broadcast) = (Arc::<Feed>::default(), Arc::<Broadcast>::default());
         let (mut members, mut apart) = (Vec::new(), Vec::new());
-        let mut room = feed::MOST;
+        let (mut room, mut wires) = (feed::MOST, 0);
         for id in &self.peers {
-            match pipes.get(*id).and_then(|pipe| pipe.join(&feed)) {
+            let Some(pipe) = pipes.get(*id) else { continue };
+            match pipe.join(&feed, &broadcast) {
                 Some(has) => {
                     room = room.min(has);
                     members.push(*id);
+                    wires += usize::from(!pipe.is_inproc());
                 }
                 None => apart.push(*id),
             }
         }
-        if members.len() < FEWEST {
+        if members.len() < if wires == 0 { FEWEST_WITHIN } else { FEWEST } {
             self.weigh(false);
             return false;
         }
-        self.fed = Some(Box::new(Fed { feed, members, apart, room, carried: 0 }));
+        let feed = (wires > 0).then_some(feed);
+        let broadcast = (members.len() > wires).then_some(broadcast);
+        self.fed = Some(Box::new(Fed { feed, broadcast, members, apart, room, carried: 0 }));
         true
     }
 
@@ -173,15 +202,26 @@ impl Steady {
     #[inline]
     pub(super) fn feed_bytes(&mut self, bytes: &[u8]) -> bool {
         let Some(fed) = &mut self.fed else { return false };
-        let done = fed.feed.append_bytes(bytes);
-        fed.count(done)
+        fed.append_to(|feed| feed.append_bytes(bytes), |broadcast| broadcast.append_bytes(bytes))
     }
 
     /// As [`Steady::feed`], the whole message in frames; false where it is for each member by itself.
     pub(super) fn feed_frames(&mut self, frames: &[u8]) -> bool {
         let Some(fed) = &mut self.fed else { return false };
-        let done = fed.feed.append_frames(frames);
-        fed.count(done)
+        fed.append_to(
+            |feed| feed.append_frames(frames),
+            |broadcast| broadcast.append_frames(frames),
+        )
+    }
+
+    /// How large a part of a message in frames may be: whoever is left in the end may have to be sent it.
+    pub(super) fn frames_max(&self) -> usize {
+        match &self.fed {
+            Some(fed) if self.feeding && fed.broadcast.is_some() => {
+                pipe::inproc::COPIED_TO_MANY_MAX
+            }
+            _ => usize::MAX,
+        }
     }
 
     /// Who is in the feed.

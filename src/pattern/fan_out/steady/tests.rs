@@ -1,5 +1,6 @@
 //! What a feed does for its members, and when it ends.
 
+use std::ops::DerefMut;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,8 +11,8 @@ use super::super::FanOut;
 use super::*;
 use crate::message::frame;
 use crate::pattern::testing::part;
-use crate::pipe::wire::{End, Framing, Segment, Wire};
-use crate::pipe::{Driver, Pipe, PipeKey, Pulled, Urgency};
+use crate::pipe::wire::{End, Framing, Segment, SendQueue, Wire};
+use crate::pipe::{Driver, Pipe, PipeKey, Pulled, Urgency, inproc_pair_for_tests};
 
 /// A connection that is worked by hand.
 struct Idle;
@@ -32,24 +33,48 @@ impl Driver for Idle {
     crate::pipe::nothing_more_to_drive!();
 }
 
-/// A subscriber's connection, and what the kernel has of it.
+/// A subscriber's connection, and what the kernel has of it; or one in the same context, and what it has read.
 struct Line {
-    wire: Arc<Wire>,
+    far: Far,
     key: PipeKey,
     here: bool,
     written: Vec<u8>,
 }
 
+enum Far {
+    Wire(Arc<Wire>),
+    Inproc(Pipe),
+}
+
+impl Far {
+    fn wire(&self) -> Option<&Arc<Wire>> {
+        match self {
+            Far::Wire(wire) => Some(wire),
+            Far::Inproc(_) => None,
+        }
+    }
+}
+
 impl Line {
     fn open(&self) {
-        let mut queue = self.wire.send.lock();
+        let Some(wire) = self.far.wire() else { return };
+        let mut queue = wire.send.lock();
         (queue.framing, queue.link.open) = (Framing::Plain, true);
-        self.wire.guarded.store(true, Ordering::Relaxed);
+        wire.guarded.store(true, Ordering::Relaxed);
+    }
+
+    /// Of a connection.
+    fn queue(&self) -> impl DerefMut<Target = SendQueue> {
+        self.far.wire().expect("a connection").send.lock()
     }
 
     /// The kernel takes everything, or so many of the pieces at hand, and the rest of a message begun.
     fn write(&mut self, pieces: usize) {
-        let mut queue = self.wire.send.lock();
+        let wire = match &mut self.far {
+            Far::Wire(wire) => wire,
+            Far::Inproc(pipe) => return read(pipe, pieces, &mut self.written),
+        };
+        let mut queue = wire.send.lock();
         while queue.link.open {
             let mut segments = queue.take();
             let (mut messages, mut bytes) = (0, 0);
@@ -82,7 +107,7 @@ impl Line {
                 bytes += self.written.len() - before;
             }
             queue.give_back(segments);
-            self.wire.sent(&mut queue, messages, bytes);
+            wire.sent(&mut queue, messages, bytes);
             if queue.is_empty() || pieces < usize::MAX {
                 break;
             }
@@ -91,18 +116,39 @@ impl Line {
 
     /// The I/O thread looks after it no longer, if nothing waits.
     fn lift(&self) {
-        let mut queue = self.wire.send.lock();
+        let Some(wire) = self.far.wire() else { return };
+        let mut queue = wire.send.lock();
         if queue.is_empty() && queue.leave_idle_feed() {
-            self.wire.guarded.store(false, Ordering::Relaxed);
+            wire.guarded.store(false, Ordering::Relaxed);
         }
     }
 
     /// The connection is lost and will be made anew.
     fn lose(&self) {
-        let mut queue = self.wire.send.lock();
+        let Some(wire) = self.far.wire() else { return };
+        let mut queue = wire.send.lock();
         queue.link.open = false;
         queue.unframe();
-        self.wire.sent(&mut queue, 0, 0);
+        wire.sent(&mut queue, 0, 0);
+    }
+}
+
+/// Reads so many messages.
+fn read(pipe: &mut Pipe, messages: usize, into: &mut Vec<u8>) {
+    let mut left = messages;
+    while left > 0 {
+        assert_eq!(pipe.check_read(), pipe.check_read());
+        let short = pipe.receive_bytes(|bytes, more| {
+            frame::push(into, u8::from(more), bytes);
+            left -= usize::from(!more);
+            true
+        });
+        if short {
+            continue;
+        }
+        let Some(msg) = pipe.read() else { break };
+        frame::push(into, u8::from(msg.more()), msg.data());
+        left -= usize::from(!msg.more());
     }
 }
 
@@ -138,9 +184,16 @@ impl World {
         let wire = Wire::new(mark, 0, false);
         let key = self.pipes.insert(Pipe::wire(End::new(wire.clone(), Arc::new(Idle))));
         self.out.attach(key.id);
-        let line = Line { wire, key, here: true, written: Vec::new() };
+        let line = Line { far: Far::Wire(wire), key, here: true, written: Vec::new() };
         line.open();
         self.lines.push(line);
+    }
+
+    fn join_within(&mut self, mark: i32) {
+        let (near, far) = inproc_pair_for_tests((mark, 1), (1, 9));
+        let key = self.pipes.insert(near);
+        self.out.attach(key.id);
+        self.lines.push(Line { far: Far::Inproc(far), key, here: true, written: Vec::new() });
     }
 
     fn leave(&mut self, line: usize) {
@@ -159,7 +212,7 @@ impl World {
                 self.out.choose(line.key.id);
             }
         }
-        self.out.share_frames(&mut self.pipes, size);
+        self.out.share_frames(&mut self.pipes, size, no_drop);
         self.fed += usize::from(self.out.steady.is_feeding());
         !no_drop || self.out.full(&mut self.pipes).is_none()
     }
@@ -207,6 +260,7 @@ enum Step {
 #[derive(Clone, Debug)]
 enum Change {
     Join(i32),
+    JoinWithin(i32),
     Leave(usize),
     Write(usize, usize),
     Lift(usize),
@@ -223,6 +277,7 @@ fn change(whole: bool) -> impl Strategy<Value = Change> {
     let pieces = if whole { Just(usize::MAX).boxed() } else { (0..4usize).boxed() };
     prop_oneof![
         1 => marks().prop_map(Change::Join),
+        1 => marks().prop_map(Change::JoinWithin),
         1 => line().prop_map(Change::Leave),
         8 => (line(), pieces).prop_map(|(line, pieces)| Change::Write(line, pieces)),
         2 => line().prop_map(Change::Lift),
@@ -256,11 +311,14 @@ fn apply(world: &mut World, change: &Change) {
     let count = world.lines.len();
     match *change {
         Change::Join(mark) if count < 16 => world.join(mark),
+        Change::JoinWithin(mark) if count < 16 => world.join_within(mark),
         Change::Leave(line) if line < count => world.leave(line),
         Change::Write(line, pieces) if line < count => world.lines[line].write(pieces),
         Change::Lift(line) if line < count => world.lines[line].lift(),
         Change::Guard(line) if line < count => {
-            world.lines[line].wire.guarded.store(true, Ordering::Relaxed);
+            if let Some(wire) = world.lines[line].far.wire() {
+                wire.guarded.store(true, Ordering::Relaxed);
+            }
         }
         Change::Lose(line) if line < count => world.lines[line].lose(),
         Change::Reopen(line) if line < count => world.lines[line].open(),
@@ -275,8 +333,14 @@ fn apply(world: &mut World, change: &Change) {
     }
 }
 
-fn run(world: &mut World, steps: &[Step]) -> Vec<bool> {
-    (0..9).for_each(|_| world.join(0));
+fn run(world: &mut World, kinds: u16, steps: &[Step]) -> Vec<bool> {
+    for n in 0..9 {
+        if kinds >> n & 1 == 1 {
+            world.join_within(0);
+        } else {
+            world.join(0);
+        }
+    }
     let mut accepted = Vec::new();
     for (n, step) in steps.iter().enumerate() {
         match step {
@@ -310,14 +374,19 @@ fn written(world: World) -> Vec<Vec<u8>> {
     world.lines.into_iter().map(|line| line.written).collect()
 }
 
+/// Which of the first nine are in the same context.
+fn kinds() -> impl Strategy<Value = u16> {
+    prop_oneof![2 => Just(0), 2 => Just(u16::MAX), 1 => any::<u16>()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Whoever writes everything at hand drops, refuses and sends the same as without feeds.
     #[test]
-    fn marks_hold_as_without_feeds(steps in proptest::collection::vec(step(true), 0..150)) {
+    fn marks_hold_as_without_feeds(kinds in kinds(), steps in proptest::collection::vec(step(true), 0..150)) {
         let (mut with, mut without) = (World::new(), World::without_feeds());
-        prop_assert_eq!(run(&mut with, &steps), run(&mut without, &steps));
+        prop_assert_eq!(run(&mut with, kinds, &steps), run(&mut without, kinds, &steps));
         prop_assert_eq!(with.dropped(), without.dropped());
         prop_assert_eq!(without.fed, 0);
         prop_assert_eq!(written(with), written(without));
@@ -325,9 +394,9 @@ proptest! {
 
     /// However the writing is cut, everybody gets the same bytes.
     #[test]
-    fn order_holds_as_without_feeds(steps in proptest::collection::vec(step(false), 0..150)) {
+    fn order_holds_as_without_feeds(kinds in kinds(), steps in proptest::collection::vec(step(false), 0..150)) {
         let (mut with, mut without) = (World::new(), World::without_feeds());
-        prop_assert_eq!(run(&mut with, &steps), run(&mut without, &steps));
+        prop_assert_eq!(run(&mut with, kinds, &steps), run(&mut without, kinds, &steps));
         prop_assert_eq!(written(with), written(without));
     }
 }
@@ -360,7 +429,7 @@ fn memory_is_shared_and_goes_when_the_last_has_written() {
     let portions: Vec<Arc<_>> = world.lines[..9]
         .iter_mut()
         .flat_map(|line| {
-            let mut queue = line.wire.send.lock();
+            let mut queue = line.queue();
             queue.catch_up(true);
             let portions = queue.take().into_iter().filter_map(|segment| match segment {
                 Segment::Portion(portion) => Some(portion),
@@ -391,7 +460,7 @@ fn a_peer_at_its_mark_holds_what_fits_there_and_nobody_up() {
     assert!(world.lines[1..].iter().all(|line| line.written.len() == 30_000));
     assert_eq!((world.counts()[0], world.dropped()), (Some(100), 9_900));
     assert!(world.fed > 9_000, "{}", world.fed);
-    let mut queue = world.lines[0].wire.send.lock();
+    let mut queue = world.lines[0].queue();
     let held: usize = queue.take().iter().map(size).sum();
     assert_eq!((held, queue.bytes), (300, 300));
 }
