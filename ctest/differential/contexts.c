@@ -398,3 +398,24 @@ PROGRAM (descriptors_are_closed_on_exec)
     SEE (open_ones > 3);
     SEE (left_open);
 }
+
+PROGRAM (options_between_shutdown_and_the_next_call)
+{
+    static const int types[] = {ZMQ_PUSH, ZMQ_DEALER, ZMQ_REQ, ZMQ_PAIR};
+    size_t i;
+    for (i = 0; i < sizeof types / sizeof *types; i++) {
+        void *context = zmq_ctx_new (), *socket = socket_in (context, types[i]), *told = socket_in (context, ZMQ_PULL);
+        MUST (set (socket, ZMQ_LINGER, -1) == 0);
+        MUST (zmq_connect (socket, nobody ()) == 0 && put (socket, "for nobody", 0) >= 0);
+        TRY (zmq_ctx_shutdown (context));
+        TRY (zmq_recv (told, NULL, 0, ZMQ_DONTWAIT));
+        TRY (set (told, ZMQ_LINGER, 0));
+        TRY (get (told, ZMQ_LINGER));
+        TRY (set (socket, ZMQ_SNDHWM, 5));
+        TRY (get (socket, ZMQ_SNDHWM));
+        TRY (set (socket, ZMQ_LINGER, 0));
+        shut (told);
+        shut (socket);
+        TRY (zmq_ctx_term (context));
+    }
+}

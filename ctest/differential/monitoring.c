@@ -419,3 +419,23 @@ PROGRAM (monitor_of_who_came_early_and_left)
     HEAR (late);
     shut (one);
 }
+
+PROGRAM (monitor_of_a_wildcard)
+{
+    static const char *const addresses[] = {"tcp://*:*", "tcp://0.0.0.0:*", "tcp://[*]:*"};
+    size_t i;
+    for (i = 0; i < 2 * sizeof addresses / sizeof *addresses; i++) {
+        void *server = sock (ZMQ_PULL), *client = sock (ZMQ_PUSH), *one = watch (server, ZMQ_EVENT_ALL);
+        char address[300];
+        MUST (set (server, ZMQ_IPV6, i % 2) == 0);
+        TRIED (zmq_bind (server, addresses[i / 2]), "%s", addresses[i / 2]);
+        EVENT (one);
+        snprintf (address, sizeof address, "tcp://127.0.0.2:%d", port_of (endpoint (server)));
+        MUST (zmq_connect (client, address) == 0);
+        EVENT (one);
+        EVENT (one);
+        no_events (one);
+        shut (client);
+        shut (server);
+    }
+}

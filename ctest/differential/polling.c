@@ -426,3 +426,35 @@ PROGRAM (device_is_a_proxy)
     pthread_join (thread, NULL);
     say ("%d %s", proxied.result, error_name (proxied.code));
 }
+
+static void changed (void *socket, const char *what)
+{
+    struct pollfd waiting = {get (socket, ZMQ_FD), POLLIN, 0};
+    int told = poll (&waiting, 1, PATIENCE_MS);
+    say ("%s: told %d, events %d", what, told, events (socket));
+}
+
+PROGRAM (descriptor_tells_of_changes_of_endpoints)
+{
+    static const int types[] = {ZMQ_PUSH, ZMQ_SUB, ZMQ_ROUTER, ZMQ_REQ};
+    size_t i, n;
+    for (i = 0; i < 2; i++)
+        for (n = 0; n < sizeof types / sizeof *types; n++) {
+            void *socket = sock (types[n]);
+            char address[300], second[300];
+            strcpy (address, i ? "ipc://absent" : nobody ());
+            strcpy (second, i ? "ipc://absent2" : nobody ());
+            MUST (set (socket, ZMQ_RECONNECT_IVL, 60000) == 0);
+            MUST (zmq_connect (socket, address) == 0);
+            changed (socket, "connected");
+            MUST (zmq_connect (socket, second) == 0);
+            changed (socket, "again");
+            MUST (zmq_disconnect (socket, second) == 0);
+            changed (socket, "disconnected");
+            MUST (zmq_bind (socket, i ? "ipc://here" : "tcp://127.0.0.1:*") == 0);
+            changed (socket, "bound");
+            MUST (zmq_unbind (socket, endpoint (socket)) == 0);
+            changed (socket, "unbound");
+            shut (socket);
+        }
+}

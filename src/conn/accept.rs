@@ -1,5 +1,7 @@
 //! Listeners: accepting, and pausing when the process has run out of descriptors.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,7 +90,10 @@ impl Acceptor {
                 Ok(Some(accepted)) => {
                     let stream = Arc::new(accepted.stream);
                     let fd = stream.as_raw_fd() as u64;
-                    self.tell(c::ZMQ_EVENT_ACCEPTED, fd, &accepted.peer);
+                    if self.shared.owner.observer.listens() {
+                        let local = local_of(&self.endpoint, || stream.local_name());
+                        self.tell_at(&local, c::ZMQ_EVENT_ACCEPTED, fd, &accepted.peer);
+                    }
                     let Some(worker) = self.workers.choose(self.shared.options.affinity) else {
                         continue;
                     };
@@ -165,9 +170,22 @@ impl Acceptor {
     }
 
     fn tell(&self, code: i32, value: u64, remote: &str) {
-        let event = Event { code, value, local: &self.endpoint, remote, accepting: true };
+        self.tell_at(&self.endpoint, code, value, remote);
+    }
+
+    fn tell_at(&self, local: &str, code: i32, value: u64, remote: &str) {
+        let event = Event { code, value, local, remote, accepting: true };
         self.shared.owner.observer.event(&event);
     }
+}
+
+/// What monitors are shown as the near end of a connection that came to `endpoint`: where that is any of this machine's
+/// addresses, the one that was reached, if it can be told.
+pub fn local_of(endpoint: &str, own: impl FnOnce() -> String) -> Cow<'_, str> {
+    let bound = endpoint.strip_prefix("tcp://").and_then(|text| text.parse::<SocketAddr>().ok());
+    let any = bound.is_some_and(|bound| bound.ip().to_canonical().is_unspecified());
+    let own = if any { own() } else { String::new() };
+    if own.is_empty() { endpoint.into() } else { own.into() }
 }
 
 /// Sends slow strangers away, whichever I/O thread serves them, so that others can be accepted when they are gone.

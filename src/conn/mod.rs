@@ -33,7 +33,7 @@ use crate::pipe::{NewPipe, Notice};
 use crate::sync::Mailbox;
 use crate::zmtp::handshake;
 
-pub use accept::listen;
+pub use accept::{listen, local_of};
 pub use datagram::{Opening, open as open_datagrams};
 pub use lingering::{Census, Lingering};
 pub use multicast::join;

@@ -10,6 +10,7 @@ use socket2::SockAddr;
 
 use zeroize::{Zeroize, Zeroizing};
 
+use super::accept::local_of;
 use super::connection::{Connection, Loss};
 use super::strangers::Place;
 use super::worker::{Command, Context, EndpointRef, Worker, Workers};
@@ -465,11 +466,19 @@ impl Session {
         if !self.shared.owner.observer.listens() {
             return;
         }
-        let own = stream.map(|stream| stream.local_name()).unwrap_or_default();
         let (local, remote, accepting) = match &self.kind {
-            Kind::Accepted(accepted) => (&*accepted.endpoint, accepted.peer.as_str(), true),
-            Kind::Dialing(dialing) => (own.as_str(), &*dialing.shown, false),
+            Kind::Accepted(accepted) => {
+                let endpoint = &*accepted.endpoint;
+                let local = stream
+                    .map_or(endpoint.into(), |stream| local_of(endpoint, || stream.local_name()));
+                (local, accepted.peer.as_str(), true)
+            }
+            Kind::Dialing(dialing) => {
+                let own = stream.map(|stream| stream.local_name()).unwrap_or_default();
+                (own.into(), &*dialing.shown, false)
+            }
         };
+        let local = &*local;
         self.shared.owner.observer.event(&Event { code, value, local, remote, accepting });
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a socket and its dealings with pipes coming and going.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -63,6 +64,8 @@ pub(super) struct Core {
     notices: Vec<Notice>,
     /// Where memory of its user's is left to be given back, once some was sent.
     pub(super) returns: Option<Arc<Returns>>,
+    /// A call has said that the context ends.
+    told_of_end: Cell<bool>,
 }
 
 impl Core {
@@ -101,13 +104,24 @@ impl Core {
             ending: Vec::new(),
             notices: Vec::new(),
             returns: None,
+            told_of_end: Cell::new(false),
         }
     }
 
     /// ETERM once the context ends.
     #[inline]
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.environment.stopping.load(Ordering::Relaxed) { Err(Error::Term) } else { Ok(()) }
+        if self.environment.stopping.load(Ordering::Relaxed) {
+            self.told_of_end.set(true);
+            return Err(Error::Term);
+        }
+        Ok(())
+    }
+
+    /// As [`Core::check`], for options: ETERM once another call said so. LINGER can still be set in time by who learns from
+    /// elsewhere that the context ends.
+    pub(super) fn check_for_options(&self) -> Result<(), Error> {
+        if self.told_of_end.get() { self.check() } else { Ok(()) }
     }
 
     /// Heeds what other threads left.

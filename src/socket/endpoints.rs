@@ -10,7 +10,7 @@ use crate::base::{Error, constants as c, endpoint};
 use crate::conn::{self, EndpointRef, Shared, Style};
 use crate::hub::{Bound, Connecting};
 use crate::options::SocketType;
-use crate::pipe::{Counts, Identity, NewPipe, Pipe, PipeId, Target, inproc};
+use crate::pipe::{Counts, Identity, NewPipe, Notice, Pipe, PipeId, Target, inproc};
 use crate::sys;
 use crate::transport::{self, Datagrams, Direction, Scheme};
 use crate::zmtp::handshake;
@@ -80,6 +80,7 @@ impl Socket {
         core.endpoints.push(Endpoint { id, text: resolved.into(), given, place });
         // Who waited for this name is a peer from now on, not only from the next call on.
         core.process();
+        core.signal_change(scheme);
         Ok(())
     }
 
@@ -121,11 +122,13 @@ impl Socket {
             core.owner.stops_when_refused.store(true, Ordering::Relaxed);
         }
         if core.end_all(address) {
+            core.signal_change(scheme);
             return Ok(());
         }
         if matches!(scheme, Scheme::Tcp | Scheme::Ws | Scheme::Wss) {
             for candidate in transport::canonical(scheme, rest, &core.options) {
                 if core.end_all(&candidate) {
+                    core.signal_change(scheme);
                     return Ok(());
                 }
             }
@@ -163,7 +166,16 @@ impl Core {
             }
         };
         self.about.set_last_endpoint(address);
+        self.signal_change(scheme);
         Ok(pipe)
+    }
+
+    /// Who waits on ZMQ_FD alone asks for ZMQ_EVENTS when that says so: after a change of endpoints, too, as in libzmq,
+    /// since the socket may be writable now.
+    fn signal_change(&self, scheme: Scheme) {
+        if scheme != Scheme::Inproc {
+            self.mailbox.post(Notice::Nudge);
+        }
     }
 
     fn parse<'a>(&self, address: &'a str, way: Direction) -> Result<(Scheme, &'a str), Error> {
@@ -393,7 +405,7 @@ impl Core {
         let text = endpoint.map(|known| known.text.to_string()).unwrap_or_default();
         let (own, peer) = pipe.driver().map(|driver| driver.addresses()).unwrap_or_default();
         let (local, remote) = match endpoint.map(|known| &known.place) {
-            Some(Place::Listening { .. }) => (text, peer),
+            Some(Place::Listening { .. }) => (conn::local_of(&text, || own).into_owned(), peer),
             Some(Place::Dialing(_)) => (own, text),
             Some(Place::Bound | Place::Joined) => (text.clone(), text),
             // The endpoint was given up, and its connections live on.

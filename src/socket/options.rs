@@ -13,13 +13,18 @@ use crate::sys;
 impl Socket {
     /// Sets an option (zmq_setsockopt(3)); `None` is a null pointer of length 0.
     pub fn set_option(self, id: i32, value: Option<&[u8]>) -> Result<(), Error> {
-        let mut core = self.enter()?;
+        let mut core = self.lock()?;
+        core.check_for_options()?;
         core.set_option(id, value)
     }
 
     /// Reads an option into `buffer` (zmq_getsockopt(3)): the length it has.
     pub fn option(self, id: i32, buffer: &mut [u8]) -> Result<usize, Error> {
-        let mut core = self.enter()?;
+        let mut core = self.lock()?;
+        if id == c::ZMQ_EVENTS {
+            core.check()?;
+        }
+        core.check_for_options()?;
         core.option(id)?.write(buffer)
     }
 }

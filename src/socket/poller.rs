@@ -156,13 +156,16 @@ impl<U: Copy> Poller<U> {
         if limit == 0 {
             return Err(Error::Again);
         }
+        // Of a descriptor of which nothing is wanted not even errors are.
+        let asked = |item: &&Item<U>| item.events != 0 || matches!(item.target, Target::Socket(_));
         let wanted =
             |item: &Item<U>| PollItem { target: item.target, events: item.events, revents: 0 };
-        let mut polled: Vec<PollItem> = self.items.iter().map(wanted).collect();
+        let mut polled: Vec<PollItem> = self.items.iter().filter(asked).map(wanted).collect();
         if socket::poll(&mut polled, timeout_ms)? == 0 {
             return Err(Error::Again);
         }
-        let seen = self.items.iter().zip(&polled).filter(|(_, seen)| seen.revents != 0);
+        let items = self.items.iter().filter(asked);
+        let seen = items.zip(&polled).filter(|(_, seen)| seen.revents != 0);
         Ok(seen.map(|(item, seen)| Item { events: seen.revents, ..*item }).take(limit).collect())
     }
 
@@ -213,6 +216,23 @@ mod tests {
         assert_eq!(poller.descriptor(), Err(Error::Invalid), "no thread-safe socket");
         assert_eq!(poller.remove(Target::Fd(0)), Ok(()));
         assert!(poller.is_empty());
+    }
+
+    #[test]
+    fn a_descriptor_of_which_nothing_is_wanted_is_not_told_of() {
+        let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let mut poller = Poller::default();
+        let target = Target::Fd(near.as_raw_fd());
+        assert_eq!(poller.add(target, 1, 'a'), Ok(()));
+        assert_eq!(poller.add(Target::Fd(far.as_raw_fd()), 2, 'b'), Ok(()));
+        near.shutdown(std::net::Shutdown::Both).expect("open");
+        let told = |poller: &Poller<char>| {
+            let told = poller.wait(2, 1000).expect("in time");
+            told.iter().map(|item| item.data).collect::<String>()
+        };
+        assert_eq!(told(&poller), "ab");
+        assert_eq!(poller.modify(target, 0), Ok(()));
+        assert_eq!(told(&poller), "b");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) fn resolve_local(text: &str, ipv6: bool, names: Names) -> Result<Sock
     };
     let (host, port) = text.rsplit_once(':').ok_or(Error::Invalid)?;
     let port = local_port(port)?;
-    if host == "*" {
+    if strip_brackets(host) == "*" {
         return Ok(SocketAddr::new(unspecified(ipv6), port));
     }
     match literal(host, ipv6)? {

@@ -117,12 +117,6 @@ pub const DIFFERENCES: &[Difference] = &[
         SHUTDOWN,
     ),
     row(
-        "shutdown_of_everything",
-        "zmq_setsockopt (sub, ZMQ_SUBSCRIBE, \"\", 0) = 0",
-        "zmq_setsockopt (sub, ZMQ_SUBSCRIBE, \"\", 0) = -1 ETERM",
-        SHUTDOWN,
-    ),
-    row(
         "stream_lone_part",
         "raw_read (raw, bytes, 3) = 0",
         "raw_read (raw, bytes, 3) = 3",
