@@ -120,9 +120,9 @@ impl FanOut {
     /// [`FanOut::full`] finds anybody it is not sent.
     #[inline]
     pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize, for_all: bool) {
-        // Within a context nobody has to be woken, so that two are many.
-        let few = if pipes.any_wire() { FEW } else { 1 };
-        if self.chosen.len() > few && size <= Steady::LARGEST {
+        // Within a context two are many.
+        let chosen = self.chosen.len();
+        if chosen > 1 && size <= Steady::LARGEST && (chosen > FEW || !pipes.any_wire()) {
             self.steady.consider(pipes, &mut self.chosen, for_all);
         }
     }

@@ -400,9 +400,11 @@ impl End {
         if self.closed || self.out_state.reader_gone.load(Ordering::Relaxed) {
             return false;
         }
+        // Whoever asks is about to write.
+        self.out.leave();
         let limit = self.out_state.limit();
         if limit == 0
-            || self.out.written() - self.known_progress < limit
+            || self.out.written - self.known_progress < limit
             || self.out_state.latest.is_some()
         {
             return true;
@@ -415,13 +417,13 @@ impl End {
     #[inline(never)]
     fn ask_for_room(&mut self, limit: u64) -> bool {
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
-        if self.out.written() - self.known_progress < limit {
+        if self.out.written - self.known_progress < limit {
             return true;
         }
         self.out_state.blocked.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
-        let room = self.out.written() - self.known_progress < limit;
+        let room = self.out.written - self.known_progress < limit;
         if room {
             self.out_state.blocked.store(false, Ordering::SeqCst);
         }
@@ -457,6 +459,7 @@ impl End {
         let last = !msg.more();
         self.stage.push(msg.take());
         if last {
+            self.out.leave();
             let mut stage = std::mem::take(&mut self.stage);
             stage.iter_mut().for_each(|part| self.push(part));
             stage.clear();
@@ -525,6 +528,7 @@ impl End {
 
     /// Sends a message in frames, whatever the mark says; no part of it is larger than [`COPIED_TO_MANY_MAX`].
     pub(super) fn send_frames(&mut self, frames: &[u8]) {
+        self.out.leave();
         for (header, body) in frame::walk(frames) {
             self.out.push_bytes(header.flags & frame::MORE, body);
         }
@@ -540,6 +544,7 @@ impl End {
             *latest.message.lock() = Some(msg);
             return;
         }
+        self.out.leave();
         self.push(&mut msg);
         self.out.written += 1;
     }

@@ -112,6 +112,7 @@ impl Steady {
 
     /// Many are chosen for a message: those who get it by the feed are taken out of `chosen`.
     /// `for_all`: a message that somebody has no room for is not sent at all.
+    #[inline(never)]
     pub(super) fn consider(&mut self, pipes: &mut Pipes, chosen: &mut Vec<PipeId>, for_all: bool) {
         if self.peers != *chosen {
             self.end_feed();

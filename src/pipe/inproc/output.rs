@@ -1,5 +1,5 @@
-//! What a writer puts its messages into: the ring of its pipe, or a broadcast that several of its pipes share. Whatever
-//! goes into the ring ends the broadcast first, so that the order holds.
+//! What a writer puts its messages into: the ring of its pipe, or a broadcast that several of its pipes share. Who puts
+//! anything into the ring leaves the broadcast first, so that the order holds.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ impl Output {
 
     #[inline]
     pub(super) fn push(&mut self, msg: Msg) {
-        self.leave();
+        debug_assert!(self.broadcast.is_none());
         self.ring.push(msg);
     }
 
     #[inline(always)]
     pub(super) fn push_bytes(&mut self, flags: u8, bytes: &[u8]) {
-        self.leave();
+        debug_assert!(self.broadcast.is_none());
         self.ring.push_bytes(flags, bytes);
     }
 
@@ -47,10 +47,12 @@ impl Output {
 
     /// What follows is in this broadcast.
     pub(super) fn join(&mut self, broadcast: &Arc<Broadcast>) {
+        self.leave();
         self.push_bytes(JOINED, &[]);
         self.broadcast = Some(broadcast.clone());
     }
 
+    /// What follows is in the ring. For all who take part the broadcast is over.
     #[inline(always)]
     pub(super) fn leave(&mut self) {
         if self.broadcast.is_some() {
