@@ -18,11 +18,12 @@ use crate::transport::{Dial, Progress, Stream};
 impl Session {
     pub(super) fn attempt(&mut self, context: &mut Context<'_>) -> bool {
         let Kind::Dialing(dialing) = &self.kind else { return false };
-        match dialing.dial.resolve_now(&self.shared.options) {
+        match dialing.dial.resolve_now(&self.connection.shared.options) {
             Some(addresses) => self.start(addresses, context),
             None => {
                 self.phase = Phase::Resolving;
-                let (dial, options) = (dialing.dial.clone(), self.shared.options.clone());
+                let (dial, options) =
+                    (dialing.dial.clone(), self.connection.shared.options.clone());
                 let (worker, key) = (context.worker.clone(), self.connection.key());
                 let asked = std::thread::Builder::new().name("ZMQbg/DNS".into()).spawn(move || {
                     crate::sys::thread::begin_background();
@@ -42,7 +43,7 @@ impl Session {
         context: &mut Context<'_>,
     ) -> bool {
         let Kind::Dialing(dialing) = &mut self.kind else { return false };
-        dialing.untried = in_turn(addresses.unwrap_or_default());
+        dialing.untried = in_turn(addresses.unwrap_or_default()).into();
         self.go_on(None, context)
     }
 
@@ -50,14 +51,12 @@ impl Session {
     fn go_on(&mut self, mut errno: Option<i32>, context: &mut Context<'_>) -> bool {
         let started = loop {
             let Kind::Dialing(dialing) = &mut self.kind else { return false };
-            let Some(address) = dialing.untried.pop() else {
+            let mut untried = std::mem::take(&mut dialing.untried).into_vec();
+            let Some(address) = untried.pop() else {
                 return self.refused(errno, context);
             };
-            if dialing.untried.is_empty() {
-                // Thousands may be on their way, most of them with one address.
-                dialing.untried = Vec::new();
-            }
-            match dialing.dial.start(&address, &self.shared.options) {
+            dialing.untried = untried.into();
+            match dialing.dial.start(&address, &self.connection.shared.options) {
                 Ok(started) => break started,
                 Err(failure) => {
                     if let Some(fd) = failure.opened_fd {
@@ -72,7 +71,7 @@ impl Session {
             return self.reached(stream, context);
         }
         self.tell(c::ZMQ_EVENT_CONNECT_DELAYED, libc::EINPROGRESS as u64, None);
-        let limit = u64::try_from(self.shared.options.connect_timeout_ms).unwrap_or(0);
+        let limit = u64::try_from(self.connection.shared.options.connect_timeout_ms).unwrap_or(0);
         let is_limited = match &self.kind {
             Kind::Dialing(dialing) => limit > 0 && dialing.dial.has_connect_timeout(),
             Kind::Accepted(_) => false,
@@ -90,7 +89,7 @@ impl Session {
         let Phase::Connecting { stream, .. } = &self.phase else { return true };
         let stream = stream.clone();
         let Kind::Dialing(dialing) = &self.kind else { return true };
-        match dialing.dial.finish(&stream, &self.shared.options) {
+        match dialing.dial.finish(&stream, &self.connection.shared.options) {
             Ok(()) => self.reached(stream, context),
             Err(error) => {
                 drop(stream);
@@ -119,9 +118,11 @@ impl Session {
             Kind::Dialing(dialing) => match dialing.dial {
                 Dial::Tcp { proxy: None, .. } => {
                     let bit = c::ZMQ_RECONNECT_STOP_CONN_REFUSED;
-                    self.shared.options.reconnect_stop & bit != 0
+                    self.connection.shared.options.reconnect_stop & bit != 0
                 }
-                Dial::Ipc { .. } => self.shared.owner.stops_when_refused.load(Ordering::Relaxed),
+                Dial::Ipc { .. } => {
+                    self.connection.shared.owner.stops_when_refused.load(Ordering::Relaxed)
+                }
                 Dial::Tcp { .. } | Dial::Ws { .. } | Dial::Kernel { .. } => false,
             },
             Kind::Accepted(_) => false,
@@ -184,8 +185,8 @@ impl Session {
     pub(super) fn retry(&mut self, context: &mut Context<'_>) -> bool {
         let Kind::Dialing(dialing) = &mut self.kind else { return false };
         let (base, max) = (
-            u64::try_from(self.shared.options.reconnect_ivl_ms).unwrap_or(0),
-            u64::try_from(self.shared.options.reconnect_ivl_max_ms).unwrap_or(0),
+            u64::try_from(self.connection.shared.options.reconnect_ivl_ms).unwrap_or(0),
+            u64::try_from(self.connection.shared.options.reconnect_ivl_max_ms).unwrap_or(0),
         );
         if base == 0 {
             // Never again; the endpoint stays until the socket gives it up.

@@ -136,7 +136,8 @@ impl Session {
             Kind::Accepted(accepted) => &*accepted.endpoint,
             Kind::Dialing(dialing) => &dialing.shown,
         };
-        let (wire, socket_type) = (&self.connection.wire, self.shared.options.socket_type);
+        let (wire, socket_type) =
+            (&self.connection.wire, self.connection.shared.options.socket_type);
         let mut told = self.linger?.with(wire, socket_type, endpoint, now);
         let (state, stream) = match &self.phase {
             Phase::Waiting(_) => ("waiting to connect again", None),

@@ -29,7 +29,6 @@ use crate::zmtp::zws::Link;
 /// One connection's life.
 pub(super) struct Session {
     pub(super) connection: Arc<Connection>,
-    pub(super) shared: Arc<Shared>,
     pub(super) kind: Kind,
     pub(super) phase: Phase,
     /// The socket has the other end of the pipe.
@@ -58,7 +57,7 @@ pub(super) struct Dialing {
     /// What monitors call the other end: the endpoint as given to connect, or the proxy's.
     pub(super) shown: Arc<str>,
     /// Addresses of the name that this attempt has not come to yet, the next one last.
-    pub(super) untried: Vec<SockAddr>,
+    pub(super) untried: Box<[SockAddr]>,
     /// The interval of the last reconnection, for growing ones; 0 after a success.
     pub(super) last_interval_ms: u64,
 }
@@ -154,15 +153,14 @@ pub fn dial(
 ) -> Result<Dialer, Error> {
     let worker = workers.choose(shared.options.affinity).ok_or(Error::NoThread)?;
     let key = worker.next_key();
-    let connection = Connection::new(worker.clone(), shared.clone(), key);
     let early = !shared.options.immediate;
+    let connection = Connection::new(worker.clone(), shared, key);
     let pipe = early.then(|| pipe_of(&connection));
     // Where there is a proxy, it is the other end as far as anybody can see.
     let shown = dial.proxy_endpoint().map_or_else(|| endpoint.clone(), Arc::from);
-    let dialing = Dialing { dial, shown, untried: Vec::new(), last_interval_ms: 0 };
+    let dialing = Dialing { dial, shown, untried: Box::default(), last_interval_ms: 0 };
     let session = Session {
         connection,
-        shared,
         kind: Kind::Dialing(Box::new(dialing)),
         phase: Phase::Over,
         attached: early,
@@ -191,8 +189,7 @@ impl Session {
         accepted: Accepted,
     ) -> Session {
         Session {
-            connection: Connection::new(worker.clone(), shared.clone(), key),
-            shared,
+            connection: Connection::new(worker.clone(), shared, key),
             kind: Kind::Accepted(Box::new(accepted)),
             phase: Phase::Connecting { stream, deadline: None },
             attached: false,
@@ -286,7 +283,7 @@ impl Session {
     /// Whether it was accepted by the listener that has this, and its socket has heard nothing of it yet.
     pub(super) fn came_through(&self, listener: &Arc<Shared>) -> bool {
         let accepted = matches!(self.kind, Kind::Accepted(_));
-        accepted && !self.attached && Arc::ptr_eq(&self.shared, listener)
+        accepted && !self.attached && Arc::ptr_eq(&self.connection.shared, listener)
     }
 
     /// Its listener is gone before the handshake was done. It would hold its socket's place in the context for as long
@@ -342,7 +339,7 @@ impl Session {
         let Phase::Open { stream, .. } = &self.phase else { return true };
         let stream = stream.clone();
         self.connection.shut();
-        if self.shared.style.raw {
+        if self.connection.shared.style.raw {
             let errno = match loss {
                 Loss::Broken(errno) => errno,
                 Loss::Protocol | Loss::Refused(_) => libc::EPROTO,
@@ -384,21 +381,21 @@ impl Session {
             self.end_pipe();
             return false;
         }
-        if self.shared.options.reconnect_ivl_ms <= 0 {
+        if self.connection.shared.options.reconnect_ivl_ms <= 0 {
             return self.give_up();
         }
-        if self.shared.options.immediate && self.attached {
+        if self.connection.shared.options.immediate && self.attached {
             if self.linger.is_some() {
                 return self.finish();
             }
             self.end_pipe();
             let (worker, key) = (context.worker.clone(), self.connection.key());
-            self.connection = Connection::new(worker, self.shared.clone(), key);
+            self.connection = Connection::new(worker, self.connection.shared.clone(), key);
             self.attached = false;
         } else {
             let mut queue = self.connection.wire.send.lock();
             queue.unframe();
-            let hiccups = self.shared.style.hiccups;
+            let hiccups = self.connection.shared.style.hiccups;
             if hiccups {
                 queue.clear();
             }
@@ -419,7 +416,11 @@ impl Session {
     pub(super) fn give_up(&mut self) -> bool {
         self.phase = Phase::Over;
         self.end_pipe();
-        self.shared.owner.mailbox.post(Notice::EndpointGone(self.shared.endpoint));
+        self.connection
+            .shared
+            .owner
+            .mailbox
+            .post(Notice::EndpointGone(self.connection.shared.endpoint));
         false
     }
 
@@ -450,7 +451,10 @@ impl Session {
     /// Nothing comes through this connection's pipe any more.
     fn end_pipe(&self) {
         self.connection.wire.end();
-        self.shared.owner.withdraw(&self.connection.wire, self.shared.style.forgets);
+        self.connection
+            .shared
+            .owner
+            .withdraw(&self.connection.wire, self.connection.shared.style.forgets);
     }
 
     pub(super) fn watch(&self, stream: &Arc<Stream>, interest: Interest) {
@@ -463,7 +467,7 @@ impl Session {
     }
 
     pub(super) fn tell(&self, code: i32, value: u64, stream: Option<&Arc<Stream>>) {
-        if !self.shared.owner.observer.listens() {
+        if !self.connection.shared.owner.observer.listens() {
             return;
         }
         let (local, remote, accepting) = match &self.kind {
@@ -479,7 +483,13 @@ impl Session {
             }
         };
         let local = &*local;
-        self.shared.owner.observer.event(&Event { code, value, local, remote, accepting });
+        self.connection.shared.owner.observer.event(&Event {
+            code,
+            value,
+            local,
+            remote,
+            accepting,
+        });
     }
 }
 

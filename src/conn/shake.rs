@@ -32,7 +32,7 @@ impl Session {
             dialing.last_interval_ms = 0;
             self.tell(c::ZMQ_EVENT_CONNECTED, fd_value(&stream), Some(&stream));
         }
-        let Some(config) = self.shared.handshake.clone() else {
+        let Some(config) = self.connection.shared.handshake.clone() else {
             return self.open_raw(stream, context);
         };
         let mut output = Vec::new();
@@ -45,7 +45,7 @@ impl Session {
                 return self.after_loss(true, context);
             }
         };
-        let limit = u64::try_from(self.shared.options.handshake_ivl_ms).unwrap_or(0);
+        let limit = u64::try_from(self.connection.shared.options.handshake_ivl_ms).unwrap_or(0);
         let deadline = (limit > 0).then(|| context.now + Duration::from_millis(limit));
         if let Some(deadline) = deadline {
             context.timers.schedule(deadline, self.connection.key());
@@ -285,7 +285,7 @@ impl Session {
     ) -> Option<Box<Asking>> {
         let address = self.peer_address(stream).unwrap_or_default();
         let frames = request.frames(address.as_bytes());
-        Asking::start(&self.shared.hub, context.worker, self.connection.key(), &frames)
+        Asking::start(&self.connection.shared.hub, context.worker, self.connection.key(), &frames)
     }
 
     /// Tells of a failed handshake; true when the connection is to be closed now.
@@ -321,7 +321,8 @@ impl Session {
         }
         self.tell(c::ZMQ_EVENT_DISCONNECTED, fd_value(&stream), Some(&stream));
         drop(stream);
-        let stop = self.shared.options.reconnect_stop & c::ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED;
+        let stop =
+            self.connection.shared.options.reconnect_stop & c::ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED;
         self.after_loss(stop != 0, context)
     }
 }

@@ -38,7 +38,7 @@ impl Session {
             is_group: false,
             routing_id: peer.routing_id,
         };
-        let max_size = self.shared.options.maxmsgsize;
+        let max_size = self.connection.shared.options.maxmsgsize;
         let beats = protocol.has_commands() || link.is_some();
         let mut codec = Codec::zmtp(protocol, peer.framer, link, max_size, early);
         if peer.name_follows {
@@ -55,8 +55,8 @@ impl Session {
         }
         metadata.seal();
         let identity = Identity { metadata: Some(Arc::new(metadata)), ..Identity::default() };
-        let piece = usize::try_from(self.shared.options.in_batch_size).unwrap_or(1);
-        let codec = Codec::raw(piece, self.shared.options.maxmsgsize);
+        let piece = usize::try_from(self.connection.shared.options.in_batch_size).unwrap_or(1);
+        let codec = Codec::raw(piece, self.connection.shared.options.maxmsgsize);
         self.go(stream, codec, identity, false, context)
     }
 
@@ -68,11 +68,11 @@ impl Session {
         beats: bool,
         context: &mut Context<'_>,
     ) -> bool {
-        if self.shared.ended.load(Ordering::SeqCst) && !self.attached {
+        if self.connection.shared.ended.load(Ordering::SeqCst) && !self.attached {
             return self.finish();
         }
         if let Kind::Dialing(dialing) = &mut self.kind {
-            dialing.untried = Vec::new();
+            dialing.untried = Box::default();
         }
         {
             let mut gate = self.connection.gate.lock();
@@ -82,13 +82,13 @@ impl Session {
         }
         // The socket hears who the peer is before it can read anything from it.
         if self.attached {
-            self.connection.wire.identified(identity, self.shared.style.names_peers);
+            self.connection.wire.identified(identity, self.connection.shared.style.names_peers);
         } else {
             self.attached = true;
-            self.shared.owner.attach(NewPipe {
+            self.connection.shared.owner.attach(NewPipe {
                 pipe: pipe_of(&self.connection),
                 identity: Some(identity),
-                endpoint: self.shared.endpoint,
+                endpoint: self.connection.shared.endpoint,
                 initiator: matches!(self.kind, Kind::Dialing(_)),
             });
         }
@@ -97,7 +97,7 @@ impl Session {
             self.tell(c::ZMQ_EVENT_HANDSHAKE_SUCCEEDED, 0, Some(&stream));
         }
         self.notify(c::ZMQ_NOTIFY_CONNECT);
-        let heartbeat = (beats && self.shared.options.heartbeat_ivl_ms > 0).then(|| {
+        let heartbeat = (beats && self.connection.shared.options.heartbeat_ivl_ms > 0).then(|| {
             let mut heartbeat = self.heartbeat();
             heartbeat.on_established(context.now);
             heartbeat
@@ -117,9 +117,9 @@ impl Session {
 
     /// Puts what the handshake left unsent, and then the user's greeting, before everything else.
     fn say_first(&self, codec: &Codec, unsent: Vec<u8>) {
-        let hello = &self.shared.options.hello_msg;
+        let hello = &self.connection.shared.options.hello_msg;
         let mut queue = self.connection.wire.send.lock();
-        if self.shared.style.says_hello
+        if self.connection.shared.style.says_hello
             && !hello.is_empty()
             && let Ok(frame) = codec.whole(hello)
         {
@@ -132,7 +132,7 @@ impl Session {
 
     /// The connection is lost: shows the socket what its user wants to see in its place.
     pub(super) fn show_loss(&self, for_good: bool) {
-        let (options, style) = (&self.shared.options, &self.shared.style);
+        let (options, style) = (&self.connection.shared.options, &self.connection.shared.style);
         let shown = match self.kind {
             Kind::Accepted(_) if style.misses_peers => &options.disconnect_msg,
             Kind::Dialing(_) if style.misses_connections && !for_good => &options.hiccup_msg,
@@ -149,7 +149,7 @@ impl Session {
 
     /// Shows the socket the beginning or end of the connection, where its type wants to see it.
     pub(super) fn notify(&self, what: i32) {
-        if self.shared.style.notifies & what != 0 {
+        if self.connection.shared.style.notifies & what != 0 {
             let mut empty = vec![Item::Message(Msg::new())];
             self.connection.wire.received(&mut empty, 1, false);
         }
@@ -194,7 +194,7 @@ impl Session {
 
     /// What the options say of heartbeats, before anything was sent or heard.
     fn heartbeat(&self) -> Box<Heartbeat> {
-        let o = &self.shared.options;
+        let o = &self.connection.shared.options;
         let ttl_ms = i32::from(o.heartbeat_ttl_ds) * 100;
         Box::new(Heartbeat::new(o.heartbeat_ivl_ms, ttl_ms, o.heartbeat_timeout_ms))
     }

@@ -23,27 +23,40 @@ pub(super) struct Endpoint {
     pub(super) id: u64,
     /// The text that finds it again.
     text: Arc<str>,
-    /// The text it was made with, where that finds it as well.
-    given: Option<Box<str>>,
     place: Place,
 }
 
 enum Place {
-    /// A listener.
-    Listening { place: EndpointRef, shared: Arc<Shared> },
-    /// A connecter, or a datagram endpoint.
+    Listening(Box<Listening>),
+    /// A connecter, or a datagram endpoint that sends.
     Dialing(EndpointRef),
+    Receiving(Box<Receiving>),
     /// A name in the context.
     Bound,
     /// A pipe to such a name.
     Joined,
 }
 
+/// A datagram endpoint that was bound.
+struct Receiving {
+    place: EndpointRef,
+    /// The text it was made with, which finds it as well.
+    given: Box<str>,
+}
+
+/// A listener.
+struct Listening {
+    place: EndpointRef,
+    shared: Arc<Shared>,
+}
+
 impl Endpoint {
     /// Ends what runs in the background.
     pub(super) fn stop(&self, linger_ms: i32) {
         match &self.place {
-            Place::Listening { place, .. } | Place::Dialing(place) => place.stop(linger_ms),
+            Place::Listening(listening) => listening.place.stop(linger_ms),
+            Place::Dialing(place) => place.stop(linger_ms),
+            Place::Receiving(receiving) => receiving.place.stop(linger_ms),
             Place::Bound | Place::Joined => {}
         }
     }
@@ -57,16 +70,14 @@ impl Socket {
         let (scheme, rest) = core.parse(address, Direction::Bind)?;
         core.check_mechanism()?;
         let id = core.take_endpoint_id();
-        let mut given = None;
         let (place, resolved) = if scheme == Scheme::Inproc {
             core.bind_inproc(address, id)?;
             (Place::Bound, address.to_owned())
         } else if scheme == Scheme::Udp {
-            given = Some(address.into());
             let datagrams = Datagrams::bind(rest, &core.options)?;
             let resolved = datagrams.endpoint().to_owned();
             let (place, _) = core.open_datagrams(datagrams, id)?;
-            (Place::Dialing(place), resolved)
+            (Place::Receiving(Box::new(Receiving { place, given: address.into() })), resolved)
         } else if scheme.is_multicast() {
             // In a group nobody waits for anybody: it makes no difference.
             return core.connect(address).map(|_| ());
@@ -74,10 +85,10 @@ impl Socket {
             let workers = core.environment.workers()?;
             let shared = core.shared(id);
             let (place, resolved) = conn::listen(&workers, shared.clone(), scheme, rest)?;
-            (Place::Listening { place, shared }, resolved)
+            (Place::Listening(Box::new(Listening { place, shared })), resolved)
         };
         core.about.set_last_endpoint(&resolved);
-        core.endpoints.push(Endpoint { id, text: resolved.into(), given, place });
+        core.add_endpoint(id, resolved, place);
         // Who waited for this name is a peer from now on, not only from the next call on.
         core.process();
         core.signal_change(scheme);
@@ -307,7 +318,7 @@ impl Core {
     }
 
     fn add_endpoint(&mut self, id: u64, address: impl Into<Arc<str>>, place: Place) {
-        self.endpoints.push(Endpoint { id, text: address.into(), given: None, place });
+        self.endpoints.push(Endpoint { id, text: address.into(), place });
     }
 
     /// What the connections of a new endpoint share.
@@ -405,8 +416,8 @@ impl Core {
         let text = endpoint.map(|known| known.text.to_string()).unwrap_or_default();
         let (own, peer) = pipe.driver().map(|driver| driver.addresses()).unwrap_or_default();
         let (local, remote) = match endpoint.map(|known| &known.place) {
-            Some(Place::Listening { .. }) => (conn::local_of(&text, || own).into_owned(), peer),
-            Some(Place::Dialing(_)) => (own, text),
+            Some(Place::Listening(_)) => (conn::local_of(&text, || own).into_owned(), peer),
+            Some(Place::Dialing(_) | Place::Receiving(_)) => (own, text),
             Some(Place::Bound | Place::Joined) => (text.clone(), text),
             // The endpoint was given up, and its connections live on.
             None => (own, peer),
@@ -418,7 +429,8 @@ impl Core {
     fn end_all(&mut self, text: &str) -> bool {
         let (found, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.endpoints).into_iter().partition(|known| {
-                *known.text == *text || known.given.as_deref().is_some_and(|given| given == text)
+                *known.text == *text
+                    || matches!(&known.place, Place::Receiving(it) if *it.given == *text)
             });
         self.endpoints = kept;
         for endpoint in &found {
@@ -430,7 +442,8 @@ impl Core {
     fn end_one(&mut self, endpoint: &Endpoint) {
         let linger_ms = self.options.linger_ms;
         match &endpoint.place {
-            Place::Listening { place, shared } => {
+            Place::Listening(listening) => {
+                let Listening { place, shared } = &**listening;
                 // Connections that are still shaking hands find this when they are done.
                 shared.ended.store(true, Ordering::SeqCst);
                 place.stop(0);
@@ -451,6 +464,10 @@ impl Core {
             Place::Dialing(place) => {
                 self.end_pipes(endpoint.id, linger_ms);
                 place.stop(linger_ms);
+            }
+            Place::Receiving(receiving) => {
+                self.end_pipes(endpoint.id, linger_ms);
+                receiving.place.stop(linger_ms);
             }
             Place::Joined => self.end_pipes(endpoint.id, linger_ms),
         }
