@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { MESSAGES = 60000, SUBSCRIBERS = 5, LARGE = 2000, PARTS = 3 };
+enum { MESSAGES = 60000, SUBSCRIBERS = 5, LARGE = 5000, PARTS = 3 };
 
 static int over;
 

@@ -28,7 +28,7 @@ impl Default for Broadcast {
 
 impl Broadcast {
     /// A part may have so many bytes: larger ones are better shared than copied.
-    pub const PART_MAX: usize = 1024;
+    pub const PART_MAX: usize = 4096;
 
     /// Appends a message, if it is not over; no part of it is larger than [`Broadcast::PART_MAX`].
     pub fn append<'a>(&self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
