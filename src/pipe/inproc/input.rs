@@ -60,24 +60,26 @@ impl Input {
     /// Whether a part is there: looks unless one is at hand. Does not go to sleep.
     #[inline]
     pub(super) fn ready(&mut self, joined: &Joined) -> bool {
-        while !self.at_hand(joined) {
-            let news = match &mut self.broadcast {
-                None => self.ring.ready(),
-                Some(listener) => listener.ready() || listener.is_over(),
-            };
-            if !news {
-                return false;
-            }
-        }
-        true
+        self.look(joined, Receiver::ready, Listener::ready)
     }
 
     /// As [`Input::ready`], but where nothing is there leaves word for the writer.
     pub(super) fn ready_or_sleep(&mut self, joined: &Joined) -> bool {
+        self.look(joined, Receiver::ready_or_sleep, Listener::ready_or_sleep)
+    }
+
+    #[inline]
+    fn look(
+        &mut self,
+        joined: &Joined,
+        ring: impl Fn(&mut Receiver<Msg>) -> bool,
+        broadcast: impl Fn(&mut Listener) -> bool,
+    ) -> bool {
         while !self.at_hand(joined) {
             let news = match &mut self.broadcast {
-                None => self.ring.ready_or_sleep(),
-                Some(listener) => listener.ready_or_sleep() || listener.is_over(),
+                None => ring(&mut self.ring),
+                // Behind its end the ring goes on.
+                Some(listener) => broadcast(listener) || listener.is_over(),
             };
             if !news {
                 return false;
