@@ -1,6 +1,6 @@
-//! What threads share: the single-producer queue, locks, mailboxes, wakers, and the table behind C handles.
+//! What threads share: the queues from one thread to another and from one to several, locks, mailboxes, wakers, and the table behind C handles.
 //!
-//! Everything here is independent of messages and sockets. The queue and the sleeping flag are model
+//! Everything here is independent of messages and sockets. The queues, a lock and the sleeping flag are model
 //! checked (`RUSTFLAGS="--cfg loom" cargo test --lib loom`).
 
 mod biased;
