@@ -1,4 +1,5 @@
-//! What threads share: the queues from one thread to another and from one to several, locks, mailboxes, wakers, and the table behind C handles.
+//! What threads share: the queues from one thread to another and from one to several, locks, mailboxes, wakers, and the
+//! table behind C handles.
 //!
 //! Everything here is independent of messages and sockets. The queues, a lock and the sleeping flag are model
 //! checked (`RUSTFLAGS="--cfg loom" cargo test --lib loom`).
