@@ -251,7 +251,7 @@ fn ring(batch: &mut Batch, pushing: bool) {
         batch.counted_if(!pushing, || {
             assert!(receiver.ready());
             for n in 0..OPERATIONS as u64 {
-                assert!(receiver.pop_into(&mut place, |_, _, _| {}) && place[7] == n);
+                assert!(receiver.pop_into(&mut place, |_, _, _| true) && place[7] == n);
             }
         });
         batch.end();

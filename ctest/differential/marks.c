@@ -488,3 +488,82 @@ PROGRAM (what_a_gone_peer_sent_stays)
                 shut (other);
             }
 }
+
+/* A publisher and its subscribers, who have not read so many messages. */
+static void *publisher_with (void **subscribers, int count, int no_drop, int unread)
+{
+    static int number;
+    void *publisher = sock (ZMQ_XPUB);
+    char address[64];
+    int i;
+    snprintf (address, sizeof address, "inproc://lowered%d", number++);
+    MUST (set (publisher, ZMQ_XPUB_NODROP, no_drop) == 0);
+    MUST (set (publisher, ZMQ_SNDHWM, 100) == 0 && set (publisher, ZMQ_SNDTIMEO, 100) == 0);
+    MUST (zmq_bind (publisher, address) == 0);
+    for (i = 0; i < count; i++) {
+        subscribers[i] = sock (ZMQ_SUB);
+        MUST (set (subscribers[i], ZMQ_RCVHWM, 100) == 0);
+        MUST (set_text (subscribers[i], ZMQ_SUBSCRIBE, "") == 0);
+        MUST (zmq_connect (subscribers[i], address) == 0);
+    }
+    events (publisher);
+    for (i = 0; i < unread; i++)
+        MUST (zmq_send (publisher, "m", 1, 0) == 1);
+    return publisher;
+}
+
+PROGRAM (marks_lowered_amid_a_message)
+{
+    static const int sizes[] = {3, 300, 5000};
+    static char bytes[5000];
+    size_t last;
+    int count, by_message, no_drop, i;
+    for (count = 1; count <= 6; count++)
+        for (last = 0; last < sizeof sizes / sizeof *sizes; last++)
+            for (by_message = 0; by_message < 2; by_message++)
+                for (no_drop = 0; no_drop < 2; no_drop++) {
+                    void *subscribers[6], *publisher = publisher_with (subscribers, count, no_drop, 50);
+                    if (by_message) {
+                        zmq_msg_t part;
+                        zmq_msg_init_size (&part, 2);
+                        memcpy (zmq_msg_data (&part), "ab", 2);
+                        MUST (zmq_msg_send (&part, publisher, ZMQ_SNDMORE) == 2);
+                    } else
+                        MUST (zmq_send (publisher, "ab", 2, ZMQ_SNDMORE) == 2);
+                    MUST (set (publisher, ZMQ_SNDHWM, 1) == 0);
+                    for (i = 0; i < count; i++) {
+                        MUST (set (subscribers[i], ZMQ_RCVHWM, 1) == 0);
+                        events (subscribers[i]);
+                    }
+                    events (publisher);
+                    TRIED (zmq_send (publisher, bytes, sizes[last], 0), "%d of %d", sizes[last], count);
+                    for (i = 0; i < count; i++) {
+                        say ("%d", drained (subscribers[i]));
+                        shut (subscribers[i]);
+                    }
+                    shut (publisher);
+                }
+}
+
+PROGRAM (a_subscribers_mark_lowered)
+{
+    static char bytes[5000];
+    int count, no_drop, i;
+    for (count = 1; count <= 6; count++)
+        for (no_drop = 0; no_drop < 2; no_drop++) {
+            void *subscribers[6], *publisher = publisher_with (subscribers, count, no_drop, 50);
+            int taken = 0, large;
+            MUST (set (subscribers[0], ZMQ_RCVHWM, 1) == 0);
+            events (subscribers[0]);
+            events (publisher);
+            while (taken < 120 && zmq_send (publisher, "m", 1, 0) == 1)
+                taken++;
+            large = zmq_send (publisher, bytes, sizeof bytes, 0);
+            say ("%d of %d taken, then %d", taken, count, large);
+            for (i = 0; i < count; i++) {
+                say ("%d", drained (subscribers[i]));
+                shut (subscribers[i]);
+            }
+            shut (publisher);
+        }
+}

@@ -41,6 +41,11 @@ pub fn only_more(flags: u8) -> Option<bool> {
 }
 
 impl Msg {
+    /// Does it say more than its bytes and whether parts follow: whom it is for, or of which group?
+    pub fn is_addressed(&self) -> bool {
+        self.routing_id() != 0 || !self.group().is_empty()
+    }
+
     /// Are there no bytes in this part?
     #[inline]
     pub fn is_empty(&self) -> bool {

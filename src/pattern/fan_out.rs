@@ -147,11 +147,14 @@ impl FanOut {
     /// What is in the feed is done with; the others get theirs one by one.
     fn send_steadily(&mut self, pipes: &mut Pipes, msg: &mut Msg) {
         if let Some(parts) = self.steady.feed(msg) {
-            // Somebody has left: each gets its own.
-            let apart = std::mem::replace(&mut self.chosen, self.steady.members());
+            // Each gets its own.
+            let members = self.steady.members();
+            let apart = std::mem::replace(&mut self.chosen, members.clone());
+            grant(pipes, &members, true);
             for mut part in parts {
                 self.send_each(pipes, &mut part);
             }
+            grant(pipes, &members, false);
             self.chosen = apart;
         }
         self.send_each(pipes, msg);
@@ -188,25 +191,22 @@ impl FanOut {
     pub(super) fn send_bytes(&mut self, pipes: &mut Pipes, bytes: &[u8]) {
         let feeding = self.steady.is_feeding();
         if feeding && !self.steady.feed_bytes(bytes) {
-            // Somebody has left: each gets its own.
-            self.chosen.extend(self.steady.members());
+            self.send_bytes_alone(pipes, bytes);
         }
         let many = self.chosen.len() > FEW || feeding;
         let urgency = if many { Urgency::Later } else { Urgency::Auto };
-        // For those who need one. Without memory for it they miss the message.
-        let mut msg = None;
-        let mut full = 0;
-        for id in self.chosen.drain(..) {
-            let Some(pipe) = pipes.get(id) else { continue };
-            if !pipe.send_bytes(bytes) && !send_otherwise(pipe, bytes, &mut msg, urgency) {
-                // Who is gone has missed nothing.
-                full += u64::from(!pipe.deaf());
-            }
-        }
-        if full > 0 {
-            pipes.count_full(full);
-        }
+        give_bytes(pipes, self.chosen.drain(..), bytes, urgency);
         self.amid_message = false;
+    }
+
+    /// Somebody has left: each of those who took part gets its own.
+    #[cold]
+    #[inline(never)]
+    fn send_bytes_alone(&mut self, pipes: &mut Pipes, bytes: &[u8]) {
+        let members = self.steady.members();
+        grant(pipes, &members, true);
+        give_bytes(pipes, members.iter().copied(), bytes, Urgency::Later);
+        grant(pipes, &members, false);
     }
 
     /// As [`FanOut::send`], where `write` gives a pipe its copy, or the last of them the original, and tells
@@ -247,6 +247,29 @@ impl FanOut {
     }
 }
 
+/// Sends a message that is but these bytes to each of these.
+#[inline(always)]
+fn give_bytes(
+    pipes: &mut Pipes,
+    peers: impl Iterator<Item = PipeId>,
+    bytes: &[u8],
+    urgency: Urgency,
+) {
+    // For those who need one. Without memory for it they miss the message.
+    let mut msg = None;
+    let mut full = 0;
+    for id in peers {
+        let Some(pipe) = pipes.get(id) else { continue };
+        if !pipe.send_bytes(bytes) && !send_otherwise(pipe, bytes, &mut msg, urgency) {
+            // Who is gone has missed nothing.
+            full += u64::from(!pipe.deaf());
+        }
+    }
+    if full > 0 {
+        pipes.count_full(full);
+    }
+}
+
 /// Sends bytes where the short way within a context does not serve; false where there is no room, or nobody.
 #[inline(never)]
 fn send_otherwise(
@@ -266,6 +289,15 @@ fn send_otherwise(
         pipe.rollback();
     }
     sent
+}
+
+/// These had room when the message began, or take that back.
+fn grant(pipes: &mut Pipes, peers: &[PipeId], granted: bool) {
+    for id in peers {
+        if let Some(pipe) = pipes.get(*id) {
+            pipe.grant(granted);
+        }
+    }
 }
 
 /// One of these that has no room.

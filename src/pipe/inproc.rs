@@ -153,6 +153,8 @@ pub struct End {
     streak: u32,
     patience: Patience,
     closed: bool,
+    /// As [`super::Pipe::grant`] has it.
+    pub(super) granted: bool,
 }
 
 /// Whether giving the writer a moment paid lately.
@@ -204,6 +206,7 @@ impl End {
             streak: 0,
             patience: Patience::default(),
             closed: false,
+            granted: false,
         }
     }
 
@@ -228,6 +231,7 @@ impl End {
         self.out.leave();
         self.out_state.writer_mark.store(send, Ordering::Relaxed);
         let before = self.in_state.reader_mark.swap(receive, Ordering::SeqCst);
+        self.in_state.joined.unsettle();
         self.plan_announcement();
         // A connecter that met its own mark while it waited for the bind has the sum from now on. A mark
         // that changes later shows at the next announcement, as in libzmq. By the new one that may be far
@@ -416,6 +420,9 @@ impl End {
     #[cold]
     #[inline(never)]
     fn ask_for_room(&mut self, limit: u64) -> bool {
+        if self.granted {
+            return true;
+        }
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
         if self.out.written - self.known_progress < limit {
             return true;
@@ -507,19 +514,24 @@ impl End {
         if over || !self.stage.is_empty() || self.out_state.latest.is_some() {
             return None;
         }
-        let limit = match self.out_state.limit() {
-            0 => u64::MAX,
-            limit => limit,
-        };
-        self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
-        let room = limit.saturating_sub(self.out.written() - self.known_progress);
         // With less it would soon have to be asked again, and all others too.
-        if room < FEWEST.max(limit / 8) || !broadcast.join(&self.out_state) {
+        let least = FEWEST.max(self.out_state.limit() / 8);
+        if self.room() < least || !broadcast.join(&self.out_state) {
             return None;
         }
         self.out.join(broadcast);
         self.flush();
-        Some(usize::try_from(room).unwrap_or(usize::MAX))
+        // Again: of a mark that changes from now on the broadcast hears.
+        Some(usize::try_from(self.room()).unwrap_or(usize::MAX))
+    }
+
+    /// For how many more messages there is room.
+    fn room(&mut self) -> u64 {
+        self.known_progress = self.out_state.progress.load(Ordering::SeqCst);
+        match self.out_state.limit() {
+            0 => u64::MAX,
+            limit => limit.saturating_sub(self.out.written() - self.known_progress),
+        }
     }
 
     pub(super) fn takes_frames(&self) -> bool {

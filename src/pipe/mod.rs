@@ -364,6 +364,14 @@ impl Pipe {
         }
     }
 
+    /// Until this is taken back messages have room, whatever the mark says by now: it was seen when they began.
+    pub fn grant(&mut self, granted: bool) {
+        match &mut self.end {
+            End::Inproc(end) => end.granted = granted,
+            End::Wire(end) => end.granted = granted,
+        }
+    }
+
     /// Appends a part; the mark is checked at the first part of a message only. Gives the part back when
     /// the pipe is full or over.
     #[inline]

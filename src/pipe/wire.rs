@@ -308,6 +308,8 @@ pub struct End {
     /// More waits than should for long.
     pub(super) heavy: bool,
     closed: bool,
+    /// As [`super::Pipe::grant`] has it.
+    pub(super) granted: bool,
 }
 
 impl End {
@@ -331,6 +333,7 @@ impl End {
             looked: None,
             heavy: false,
             closed: false,
+            granted: false,
         }
     }
 
@@ -508,6 +511,9 @@ impl End {
         const YIELDS: u32 = 8;
         const NAP: Duration = Duration::from_micros(50);
         const PATIENCE: Duration = Duration::from_millis(20);
+        if self.granted {
+            return true;
+        }
         self.driver.flush(if hurried { Urgency::Later } else { Urgency::Now });
         let limit = self.wire.send_limit();
         let (mut turn, mut began) = (0, None);

@@ -66,7 +66,6 @@ pub struct Broadcaster<T> {
     at: usize,
     /// Bytes written and not yet published.
     pending: u64,
-    over: bool,
     readers: Vec<(Arc<AtomicBool>, T)>,
 }
 
@@ -97,7 +96,6 @@ impl<T> Default for Broadcaster<T> {
             stretch: Stretch::new(SIZES[0]),
             at: 0,
             pending: 0,
-            over: false,
             readers: Vec::new(),
         }
     }
@@ -124,7 +122,7 @@ impl<T> Broadcaster<T> {
     pub fn push(&mut self, tag: u8, bytes: &[u8]) {
         /// Lines are asked for before their turn: readers had them last.
         const AHEAD: usize = 256;
-        debug_assert!(bytes.len() <= Self::BYTES_MAX && !self.over);
+        debug_assert!(bytes.len() <= Self::BYTES_MAX);
         let bytes = &bytes[..bytes.len().min(Self::BYTES_MAX)];
         let size = size_of_bytes(bytes.len());
         if self.at + size > self.stretch.size() {
@@ -166,8 +164,7 @@ impl<T> Broadcaster<T> {
     }
 
     /// Nothing more comes: has those who sleep told.
-    pub fn end(&mut self, tell: impl FnMut(&T)) {
-        self.over = true;
+    pub fn end(mut self, tell: impl FnMut(&T)) {
         let before = self.published.0.fetch_or(OVER, Ordering::AcqRel);
         if before & ASLEEP != 0 {
             self.wake(tell);
@@ -184,12 +181,6 @@ impl<T> Broadcaster<T> {
                 tell(how);
             }
         }
-    }
-
-    /// Whether it was ended.
-    #[inline]
-    pub fn is_over(&self) -> bool {
-        self.over
     }
 }
 

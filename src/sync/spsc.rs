@@ -247,20 +247,27 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Puts the next item into `place`, one of bytes by `make` from its tag and these; false, with `place`
-    /// left alone, when the last look ([`Receiver::ready`]) saw no more.
+    /// Puts the next item into `place`, one of bytes by `make` from its tag and these, which may refuse it; false, with
+    /// nothing taken, also when the last look ([`Receiver::ready`]) saw no more.
     #[inline(always)]
-    pub fn pop_into(&mut self, place: &mut T, make: impl FnOnce(&mut T, u8, &[u8])) -> bool {
+    pub fn pop_into(
+        &mut self,
+        place: &mut T,
+        make: impl FnOnce(&mut T, u8, &[u8]) -> bool,
+    ) -> bool {
         if !self.at_hand() {
             return false;
         }
         let (record, head) = self.next_record();
-        self.pass(head);
         if head & KIND == BYTES {
             // SAFETY: the record is one of bytes; its chunk lives until the reader leaves it, which happens in
             // a later call at the earliest.
-            make(place, tag_of(head), unsafe { bytes_of(record, head) });
+            if !make(place, tag_of(head), unsafe { bytes_of(record, head) }) {
+                return false;
+            }
+            self.pass(head);
         } else {
+            self.pass(head);
             // SAFETY: a published record of this kind holds an item after its first word, and was passed.
             *place = unsafe { record.add(1).cast::<T>().read() };
         }

@@ -3,7 +3,7 @@
 //!
 //! Room is looked at when the message begins, as for any other.
 
-use super::{FEW, FanOut};
+use super::{FEW, FanOut, grant};
 use crate::message::frame;
 use crate::pipe::{Pipes, Urgency, unframed};
 
@@ -85,10 +85,8 @@ impl FanOut {
         let frames = &self.gathering.frames;
         let feeding = self.steady.is_feeding();
         if feeding && !self.steady.feed_frames(frames) {
-            // Somebody has left: each gets its own.
-            let members = self.steady.members().into_iter();
-            let admits = |id: &_| pipes.get(*id).is_some_and(|pipe| pipe.admits_frames());
-            self.chosen.extend(members.filter(admits));
+            // Each gets its own.
+            self.chosen.extend(self.steady.members());
         }
         let many = self.chosen.len() > FEW || feeding;
         let urgency = if many { Urgency::Later } else { Urgency::Auto };
@@ -106,9 +104,12 @@ impl FanOut {
     pub(super) fn scatter(&mut self, pipes: &mut Pipes) {
         let parts = unframed(&self.gathering.frames);
         self.gathering.forget();
+        let chosen = self.chosen.clone();
+        grant(pipes, &chosen, true);
         for mut part in parts {
             self.send(pipes, &mut part);
         }
+        grant(pipes, &chosen, false);
     }
 }
 

@@ -60,8 +60,8 @@ impl Fed {
 
     #[inline]
     fn append<'a>(&mut self, parts: impl IntoIterator<Item = &'a Msg> + Clone) -> bool {
-        let small = |part: &Msg| part.size() <= Broadcast::PART_MAX;
-        let fits = self.broadcast.is_none() || parts.clone().into_iter().all(small);
+        let fit = |part: &Msg| part.size() <= Broadcast::PART_MAX && !part.is_addressed();
+        let fits = self.broadcast.is_none() || parts.clone().into_iter().all(fit);
         let again = parts.clone();
         fits && self.append_to(|feed| feed.append(parts), |broadcast| broadcast.append(again))
     }
@@ -123,7 +123,7 @@ impl Steady {
         let goes_on = self.fed.as_ref().is_some_and(|fed| fed.room > 0 && fed.is_intact());
         if !goes_on {
             self.end_feed();
-            self.repeated += 1;
+            self.repeated = self.repeated.saturating_add(1);
             let waits = self.repeated <= self.wait || for_all && full(&self.peers, pipes).is_some();
             if waits || !self.begin_feed(pipes) {
                 return;
@@ -161,7 +161,9 @@ impl Steady {
                 None => apart.push(*id),
             }
         }
-        if members.len() < if wires == 0 { FEWEST_WITHIN } else { FEWEST } {
+        let fewest = if wires == 0 { FEWEST_WITHIN } else { FEWEST };
+        // Marks may have changed at this moment.
+        if members.len() < fewest || room == 0 {
             self.weigh(false);
             return false;
         }

@@ -4,7 +4,7 @@
 //! It is to inproc pipes what a [`super::super::feed`] is to connections. Who takes part, and which messages go there, is
 //! the pattern's. A pipe that is given anything else ends the broadcast for all.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::Direction;
@@ -18,11 +18,16 @@ pub struct Broadcast {
     log: BriefLock<Option<Broadcaster<Weak<Direction>>>>,
     /// Messages so far.
     appended: AtomicU64,
+    intact: AtomicBool,
 }
 
 impl Default for Broadcast {
     fn default() -> Broadcast {
-        Broadcast { log: BriefLock::new(Some(Broadcaster::default())), appended: AtomicU64::new(0) }
+        Broadcast {
+            log: BriefLock::new(Some(Broadcaster::default())),
+            appended: AtomicU64::new(0),
+            intact: AtomicBool::new(true),
+        }
     }
 }
 
@@ -66,9 +71,15 @@ impl Broadcast {
         true
     }
 
-    /// Whether all who joined take part still.
+    /// Whether all who joined take part still, and have the room that they had then.
+    #[inline]
     pub fn is_intact(&self) -> bool {
-        self.log.lock().is_some()
+        self.intact.load(Ordering::Acquire)
+    }
+
+    /// A reader has another mark: the room has to be asked for anew.
+    pub(super) fn unsettle(&self) {
+        self.intact.store(false, Ordering::Release);
     }
 
     /// How many messages went here.
@@ -79,16 +90,17 @@ impl Broadcast {
 
     /// Nothing more comes: readers go on with their pipes.
     pub(super) fn end(&self) {
-        if let Some(mut log) = self.log.lock().take() {
+        self.unsettle();
+        if let Some(log) = self.log.lock().take() {
             log.end(tell);
         }
     }
 
     /// The reader of this direction takes part. Before anything was appended.
-    pub(super) fn join(&self, direction: &Arc<Direction>) -> bool {
+    pub(super) fn join(self: &Arc<Broadcast>, direction: &Arc<Direction>) -> bool {
         let mut log = self.log.lock();
         let Some(log) = log.as_mut() else { return false };
-        direction.joined.push(log.listener(Arc::downgrade(direction)));
+        direction.joined.push(log.listener(Arc::downgrade(direction)), self);
         true
     }
 }

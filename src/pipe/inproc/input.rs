@@ -2,20 +2,38 @@
 //! is over.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
+use super::broadcast::Broadcast;
 use crate::message::Msg;
 use crate::sync::{Listener, Lock, Receiver};
 
 /// The tag of the record in a ring that says that what follows is in a broadcast. No message has it.
 pub(super) const JOINED: u8 = 1 << 7;
 
-/// Broadcasts that the writer has joined and the reader not yet, in order.
+/// Broadcasts that the writer has joined.
 #[derive(Default)]
-pub(super) struct Joined(Lock<VecDeque<Box<Listener>>>);
+pub(super) struct Joined(Lock<Broadcasts>);
+
+#[derive(Default)]
+struct Broadcasts {
+    /// Those that the reader has not come to, in order.
+    ahead: VecDeque<Box<Listener>>,
+    /// The others are over.
+    newest: Weak<Broadcast>,
+}
 
 impl Joined {
-    pub(super) fn push(&self, listener: Listener) {
-        self.0.lock().push_back(Box::new(listener));
+    pub(super) fn push(&self, listener: Listener, broadcast: &Arc<Broadcast>) {
+        let mut broadcasts = self.0.lock();
+        broadcasts.ahead.push_back(Box::new(listener));
+        broadcasts.newest = Arc::downgrade(broadcast);
+    }
+
+    /// The reader has another mark.
+    pub(super) fn unsettle(&self) {
+        let newest = self.0.lock().newest.upgrade();
+        newest.iter().for_each(|broadcast| broadcast.unsettle());
     }
 }
 
@@ -50,7 +68,7 @@ impl Input {
                 Some(listener) => return listener.at_hand(),
                 None if self.ring.next_tag() == Some(JOINED) => {
                     self.ring.pop_bytes(|_, _| true);
-                    self.broadcast = joined.0.lock().pop_front();
+                    self.broadcast = joined.0.lock().ahead.pop_front();
                 }
                 None => return self.ring.at_hand(),
             }
@@ -91,15 +109,17 @@ impl Input {
     /// Takes the next part, if the last look saw one and this is no time to go from one to the other.
     #[inline(always)]
     pub(super) fn pop(&mut self, msg: &mut Msg) -> bool {
-        if let Some(listener) = &mut self.broadcast {
-            return listener.pop(|flags, bytes| {
-                msg.assign_plain(flags, bytes);
-                true
-            });
+        let assign = |msg: &mut Msg, flags, bytes: &[u8]| {
+            msg.assign_plain(flags, bytes);
+            true
+        };
+        match &mut self.broadcast {
+            // Whoever looks next goes on.
+            None => self
+                .ring
+                .pop_into(msg, |msg, flags, bytes| flags != JOINED && assign(msg, flags, bytes)),
+            Some(listener) => listener.pop(|flags, bytes| assign(msg, flags, bytes)),
         }
-        // Whoever looks next goes on.
-        self.ring.next_tag() != Some(JOINED)
-            && self.ring.pop_into(msg, |msg, flags, bytes| msg.assign_plain(flags, bytes))
     }
 
     /// Gives the flags and the bytes of the next part to `take`, as [`Receiver::pop_bytes`] does; that refuses what is

@@ -12,6 +12,7 @@ fn pop(rx: &mut Receiver<[usize; 4]>) -> Option<usize> {
     rx.pop_into(&mut place, |place, tag, bytes| {
         assert_eq!(bytes, [tag; 12]);
         place[0] = tag.into();
+        true
     })
     .then_some(place[0])
 }

@@ -12,6 +12,7 @@ fn pop_boxed(rx: &mut Receiver<Box<usize>>) -> Option<usize> {
         let (number, rest) = bytes.split_first_chunk().expect("at least a number");
         assert!(rest.iter().all(|byte| *byte == 1));
         **place = usize::from_ne_bytes(*number);
+        true
     });
     popped.then_some(*place)
 }
@@ -38,9 +39,11 @@ fn bytes_of_every_length_arrive_as_they_were() {
                 assert!(rx.pop_bytes(|_, _| true));
                 continue;
             }
+            assert!(!rx.pop_into(&mut got, |_, _, _| false));
             assert!(rx.pop_into(&mut got, |place, tag, bytes| {
                 assert_eq!(tag, round);
                 *place = bytes.to_vec();
+                true
             }));
             assert_eq!(got, &bytes[..length]);
         }

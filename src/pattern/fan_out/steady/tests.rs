@@ -268,6 +268,8 @@ enum Change {
     Lose(usize),
     Reopen(usize),
     Marks(usize, i32),
+    /// Of a subscriber in the same context.
+    FarMark(usize, i32),
     Count,
 }
 
@@ -285,6 +287,7 @@ fn change(whole: bool) -> impl Strategy<Value = Change> {
         1 => line().prop_map(Change::Lose),
         2 => line().prop_map(Change::Reopen),
         1 => (line(), marks()).prop_map(|(line, mark)| Change::Marks(line, mark)),
+        1 => (line(), marks()).prop_map(|(line, mark)| Change::FarMark(line, mark)),
         1 => Just(Change::Count),
     ]
 }
@@ -292,10 +295,7 @@ fn change(whole: bool) -> impl Strategy<Value = Change> {
 fn step(whole: bool) -> impl Strategy<Value = Step> {
     let chosen = prop_oneof![9 => Just(u16::MAX), 2 => Just(0xAFF), 1 => any::<u16>()];
     let size = prop_oneof![9 => 0..80usize, 1 => 80..20_000usize];
-    // A mark that changes amid a message may hold for it or not.
-    let between =
-        change(whole).prop_filter("of marks", |change| !matches!(change, Change::Marks(..)));
-    let between = proptest::option::weighted(0.2, between);
+    let between = proptest::option::weighted(0.2, change(whole));
     let parts = prop_oneof![
         3 => proptest::collection::vec((size.clone(), Just(None)), 1),
         1 => proptest::collection::vec((size, between), 1..4),
@@ -325,6 +325,11 @@ fn apply(world: &mut World, change: &Change) {
         Change::Marks(line, mark) if line < count && world.lines[line].here => {
             let id = world.lines[line].key.id;
             world.pipes.get(id).expect("it is here").set_marks(mark, 0);
+        }
+        Change::FarMark(line, mark) if line < count => {
+            if let Far::Inproc(pipe) = &mut world.lines[line].far {
+                pipe.set_marks(1, mark);
+            }
         }
         Change::Count => {
             world.counts();
@@ -420,6 +425,103 @@ fn from_the_second_message_to_the_same_peers_on_it_is_framed_once() {
     world.lines.iter_mut().for_each(|line| line.write(usize::MAX));
     let lengths: Vec<_> = world.lines.iter().map(|line| line.written.len()).collect();
     assert_eq!(lengths, [51, 48, 48, 48, 48, 48, 48, 48, 48, 48]);
+}
+
+/// Nobody reads. What is sent by each step is seen by all that have room.
+fn lower_marks(world: &mut World) {
+    for line in 0..world.lines.len() {
+        apply(world, &Change::Marks(line, 1));
+        apply(world, &Change::FarMark(line, 1));
+    }
+}
+
+#[test]
+fn room_that_was_seen_lasts_to_the_end_of_a_message() {
+    let sizes = [[2, 3], [2, 300], [2, 5_000], [300, 3], [300, 5_000], [5_000, 5_000]];
+    for (within, gathers, [first, last]) in [true, false].into_iter().flat_map(|within| {
+        [true, false].into_iter().flat_map(move |gathers| sizes.map(|size| (within, gathers, size)))
+    }) {
+        let mut world = World { gathers, ..World::new() };
+        (0..6).for_each(|_| if within { world.join_within(100) } else { world.join(100) });
+        (0..50).for_each(|_| world.send_to_all("m"));
+        assert!(world.fed >= 48);
+        assert!(world.begin(u16::MAX, first, true));
+        world.send(&vec![1; first], true);
+        lower_marks(&mut world);
+        world.send(&vec![2; last], false);
+        assert_eq!(world.dropped(), 0, "{within} {gathers} {first} {last}");
+        assert!(!world.begin(u16::MAX, 1, true), "and no longer");
+        world.lines.iter_mut().for_each(|line| line.write(usize::MAX));
+        for line in &world.lines {
+            let mut expected = Vec::new();
+            (0..50).for_each(|_| frame::push(&mut expected, 0, b"m"));
+            frame::push(&mut expected, frame::MORE, &vec![1; first]);
+            frame::push(&mut expected, 0, &vec![2; last]);
+            assert!(line.written == expected, "{within} {gathers} {first} {last}");
+        }
+    }
+}
+
+#[test]
+fn room_that_was_seen_lasts_until_the_message_is_sent() {
+    for within in [true, false] {
+        let mut world = World::new();
+        (0..6).for_each(|_| if within { world.join_within(100) } else { world.join(100) });
+        (0..50).for_each(|_| world.send_to_all("m"));
+        assert!(world.begin(u16::MAX, 1, true) && world.out.steady.is_feeding());
+        // A reader may do so at any moment.
+        lower_marks(&mut world);
+        world.out.send_bytes(&mut world.pipes, b"m");
+        assert_eq!(world.dropped(), 0);
+        world.lines.iter_mut().for_each(|line| line.write(usize::MAX));
+        assert!(world.lines.iter().all(|line| line.written.len() == 51 * 3));
+    }
+}
+
+#[test]
+fn a_readers_new_mark_holds_from_the_next_message_on() {
+    for (no_drop, large) in [(false, 1), (true, 1), (false, 5_000), (true, 5_000)] {
+        let run = |mut world: World| {
+            (0..3).for_each(|_| world.join_within(100));
+            (0..50).for_each(|_| world.send_to_all("m"));
+            apply(&mut world, &Change::FarMark(0, 1));
+            let mut accepted = 0;
+            for n in 0..100 {
+                let size = if n % 10 == 9 { large } else { 1 };
+                if world.begin(u16::MAX, size, no_drop) {
+                    world.send(&vec![7; size], false);
+                    accepted += 1;
+                }
+            }
+            world.lines.iter_mut().for_each(|line| line.write(usize::MAX));
+            (accepted, world.dropped(), world.fed, written(world))
+        };
+        let (with, without) = (run(World::new()), run(World::without_feeds()));
+        assert!(with.2 > 50 && without.2 == 0);
+        assert_eq!((with.0, with.1), (without.0, without.1));
+        assert!(with.3 == without.3);
+        assert_eq!(with.0, if no_drop { 51 } else { 100 });
+    }
+}
+
+#[test]
+fn what_says_more_than_its_bytes_says_it_to_all() {
+    let mut world = World::new();
+    (0..3).for_each(|_| world.join_within(0));
+    for n in 0..20 {
+        assert!(world.begin(u16::MAX, 4, false));
+        let mut msg = part("news", false);
+        if n % 7 == 5 {
+            msg.set_routing_id(n);
+        }
+        world.out.send(&mut world.pipes, &mut msg);
+    }
+    assert!(world.fed > 5);
+    for line in &mut world.lines {
+        let Far::Inproc(pipe) = &mut line.far else { panic!("in the same context") };
+        let ids: Vec<_> = std::iter::from_fn(|| pipe.read()).map(|msg| msg.routing_id()).collect();
+        assert!(ids.into_iter().eq((0..20).map(|n| if n % 7 == 5 { n } else { 0 })));
+    }
 }
 
 #[test]
