@@ -6,14 +6,23 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { MESSAGES = 60000, SUBSCRIBERS = 5, LARGE = 5000, PARTS = 3 };
+enum { MESSAGES = 60000, SUBSCRIBERS = 5, LARGE = 5000, MEDIUM = 2000, PARTS = 3 };
 
 static int over;
+/* Of bytes that were lent to the library. */
+static int lent, returned;
+
+static void take_back (void *bytes, void *hint)
+{
+    (void) hint;
+    free (bytes);
+    __atomic_add_fetch (&returned, 1, __ATOMIC_RELAXED);
+}
 
 /* What a message says is its number, in each of its parts. */
 static size_t size_of (uint64_t number)
 {
-    return number % 97 == 0 ? LARGE : sizeof number + number % 60;
+    return number % 97 == 0 ? LARGE : number % 23 == 0 ? MEDIUM : sizeof number + number % 60;
 }
 
 static int parts_of (uint64_t number)
@@ -26,12 +35,20 @@ static void publish (void *socket, uint64_t number)
     char bytes[LARGE] = {0};
     int part, parts = parts_of (number);
     memcpy (bytes, &number, sizeof number);
+    if (size_of (number) >= 2 * sizeof number)
+        memcpy (bytes + size_of (number) - sizeof number, &number, sizeof number);
     for (part = 1; part <= parts; part++) {
         int flags = part < parts ? ZMQ_SNDMORE : 0;
         if (number / 500 % 3 == 0) {
             zmq_msg_t msg;
-            zmq_msg_init_size (&msg, size_of (number));
-            memcpy (zmq_msg_data (&msg), bytes, size_of (number));
+            if (number % 97 == 0 && number % 2) {
+                void *own = memcpy (malloc (LARGE), bytes, LARGE);
+                zmq_msg_init_data (&msg, own, LARGE, take_back, NULL);
+                lent++;
+            } else {
+                zmq_msg_init_size (&msg, size_of (number));
+                memcpy (zmq_msg_data (&msg), bytes, size_of (number));
+            }
             EQUAL (zmq_msg_send (&msg, socket, flags), (int) size_of (number));
         } else if (number / 500 % 3 == 1 && part == 1) {
             while (zmq_send (socket, bytes, size_of (number), flags | ZMQ_DONTWAIT) < 0) {
@@ -46,6 +63,8 @@ static void publish (void *socket, uint64_t number)
 struct subscriber {
     void *socket;
     int way;
+    /* Between a mark of 1 and this one, if any. */
+    int changing_mark;
     /* What it finds out. */
     uint64_t next, wrong;
 };
@@ -54,13 +73,16 @@ struct subscriber {
 static int note (struct subscriber *self, const void *bytes, size_t size)
 {
     static __thread int part;
-    uint64_t number;
+    uint64_t number, last;
     int more = 0;
     size_t more_size = sizeof more;
     memcpy (&number, bytes, sizeof number);
+    memcpy (&last, (const char *) bytes + size - sizeof last, sizeof last);
     zmq_getsockopt (self->socket, ZMQ_RCVMORE, &more, &more_size);
     part++;
     if (number != self->next || size != size_of (number) || more != (part < parts_of (number)))
+        self->wrong++;
+    if (size >= 2 * sizeof last && last != number)
         self->wrong++;
     if (!more) {
         part = 0;
@@ -94,6 +116,10 @@ static void *subscribe (void *argument)
     size_t size = sizeof fd;
     zmq_getsockopt (self->socket, ZMQ_FD, &fd, &size);
     while (goes_on > 0) {
+        if (self->changing_mark && self->next % 16 == 0) {
+            int mark = self->next % 32 ? self->changing_mark : 1;
+            GOOD (zmq_setsockopt (self->socket, ZMQ_RCVHWM, &mark, sizeof mark));
+        }
         zmq_pollitem_t item = {self->socket, 0, ZMQ_POLLIN, 0}, bare = {NULL, fd, ZMQ_POLLIN, 0};
         switch (self->way) {
         case 0:
@@ -148,7 +174,7 @@ static void *pass_by (void *context)
     return NULL;
 }
 
-static void broadcast (int mark, int passers)
+static void broadcast (int mark, int passers, int marks_change)
 {
     void *context = zmq_ctx_new (), *publisher = open_socket (context, ZMQ_XPUB);
     struct subscriber subscribers[SUBSCRIBERS];
@@ -160,7 +186,7 @@ static void broadcast (int mark, int passers)
     GOOD (zmq_bind (publisher, "inproc://news"));
     __atomic_store_n (&over, 0, __ATOMIC_RELAXED);
     for (i = 0; i < SUBSCRIBERS; i++) {
-        struct subscriber one = {open_socket (context, ZMQ_SUB), i, 0, 0};
+        struct subscriber one = {open_socket (context, ZMQ_SUB), i, marks_change ? mark : 0, 0, 0};
         subscribers[i] = one;
         zmq_setsockopt (one.socket, ZMQ_RCVHWM, &mark, sizeof mark);
         zmq_setsockopt (one.socket, ZMQ_SUBSCRIBE, "", 0);
@@ -186,26 +212,33 @@ static void broadcast (int mark, int passers)
         pthread_join (passer, NULL);
     GOOD (zmq_close (publisher));
     GOOD (zmq_ctx_term (context));
+    CHECK (lent > 0);
+    EQUAL (returned, lent);
 }
 
 TEST (with_room_for_all)
 {
-    broadcast (0, 0);
+    broadcast (0, 0, 0);
 }
 
 TEST (with_marks)
 {
-    broadcast (500, 0);
+    broadcast (500, 0, 0);
 }
 
 TEST (with_little_room)
 {
-    broadcast (20, 0);
+    broadcast (20, 0, 0);
 }
 
 TEST (while_others_come_and_go)
 {
-    broadcast (500, 1);
+    broadcast (500, 1, 0);
+}
+
+TEST (while_marks_change)
+{
+    broadcast (100, 0, 1);
 }
 
 int main (void)
@@ -214,5 +247,6 @@ int main (void)
     RUN (with_marks);
     RUN (with_little_room);
     RUN (while_others_come_and_go);
+    RUN (while_marks_change);
     return finished ();
 }

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use super::memory::{Block, Foreign, Heap, count_up, count_up_by, is_last};
 use super::{Metadata, Returns};
 use crate::base::Error;
-use crate::sync::copy_small;
+use crate::sync::{Counted, copy_small};
 
 /// The payload is in a `Block`.
 const BLOCK: u8 = 0x80;
@@ -419,18 +419,29 @@ impl Msg {
     /// The part as `count` shares of it, if its bytes lie in a block and it is nothing else; else it comes back.
     /// Counting each user by itself would pass the counter's line to and fro between those who share.
     pub fn into_shares(self, count: usize) -> Result<Shares, Msg> {
-        let lone = self.length == BLOCK && self.state == MARK | OWNS_DATA;
-        let (Some(heap), Ok(count), true) = (self.heap(), u32::try_from(count), lone) else {
-            return Err(self);
-        };
+        match u32::try_from(count) {
+            Ok(count) if self.count_more(count) => Ok(Shares { original: self, left: count }),
+            _ => Err(self),
+        }
+    }
+
+    /// Do its bytes lie in a block, and is it nothing else?
+    #[inline]
+    pub fn is_plain_block(&self) -> bool {
+        self.length == BLOCK && self.state == MARK | OWNS_DATA
+    }
+
+    /// Counts so many more users, if its bytes lie in a block and it is nothing else.
+    fn count_more(&self, count: u32) -> bool {
+        let Some(heap) = self.heap().filter(|_| self.is_plain_block()) else { return false };
         self.fill(heap);
         // SAFETY: `length` says that the owner is a block, and this message's own count keeps that alive.
         let users = unsafe { &(*heap.owner.cast::<Block>()).users };
-        if count > u32::MAX / 4 || count_up_by(users, count).is_err() {
-            return Err(self);
+        let counted = count <= u32::MAX / 4 && count_up_by(users, count).is_ok();
+        if counted {
+            self.flags.set(self.flags.get() | SHARED);
         }
-        self.flags.set(self.flags.get() | SHARED);
-        Ok(Shares { original: self, left: count })
+        counted
     }
 
     /// Properties of the connection that the message came by.
@@ -555,17 +566,8 @@ impl Iterator for Shares {
     #[inline]
     fn next(&mut self) -> Option<Msg> {
         self.left = self.left.checked_sub(1)?;
-        let Msg { length, state, routing_id, group, .. } = self.original;
-        Some(Msg {
-            metadata: ManuallyDrop::new(None),
-            bytes: UnsafeCell::new(*self.original.bytes.get_mut()),
-            length,
-            state,
-            flags: self.original.flags.clone(),
-            routing_id,
-            group,
-            seal: Seal::Sealed,
-        })
+        // SAFETY: it owns nothing but its count on the block, and one more was counted for this.
+        Some(unsafe { ptr::read(&raw const self.original) })
     }
 }
 
@@ -576,6 +578,14 @@ impl Drop for Shares {
             // has the others.
             unsafe { (*heap.owner.cast::<Block>()).users.fetch_sub(self.left, Ordering::Release) };
         }
+    }
+}
+
+// SAFETY: what is returned owns nothing but a count on its block, and as many were counted as are wanted.
+unsafe impl Counted for Msg {
+    fn counted(&self, users: u32) -> Option<ManuallyDrop<Msg>> {
+        // SAFETY: as for `Shares`; and it is not dropped.
+        self.count_more(users).then(|| unsafe { ptr::read((&raw const *self).cast()) })
     }
 }
 

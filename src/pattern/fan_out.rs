@@ -120,16 +120,23 @@ impl FanOut {
     /// [`FanOut::full`] finds anybody it is not sent.
     #[inline]
     pub(super) fn share_frames(&mut self, pipes: &mut Pipes, size: usize, for_all: bool) {
-        // Within a context two are many.
         let chosen = self.chosen.len();
-        if chosen > 1 && size <= Steady::LARGEST && (chosen > FEW || !pipes.any_wire()) {
+        // Within a context two are many, and nothing is too large.
+        let worth = |pipes: &Pipes| !pipes.any_wire() || chosen > FEW && size <= Steady::LARGEST;
+        if chosen > 1 && worth(pipes) {
             self.steady.consider(pipes, &mut self.chosen, for_all);
         }
     }
 
-    /// A chosen pipe that has no room.
+    /// A chosen pipe that has no room. If there is none, the message has room with all of them until it is sent.
     pub(super) fn full(&self, pipes: &mut Pipes) -> Option<PipeId> {
-        full(&self.chosen, pipes)
+        let full = full(&self.chosen, pipes);
+        if full.is_none() {
+            for id in &self.chosen {
+                pipes.get(*id).into_iter().for_each(Pipe::hold_room);
+            }
+        }
+        full
     }
 
     /// Sends a part to those chosen at the beginning of its message, and takes it.

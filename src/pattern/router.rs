@@ -28,6 +28,8 @@ impl Router {
             && let Some(pipe) = pipes.get(id).filter(|pipe| !pipe.deaf())
         {
             if (!self.peers.options.mandatory || pipe.admits()) && pipe.check_write() {
+                // For the parts that follow.
+                pipe.hold_room();
                 self.receiver = Some(id);
             } else {
                 refusal = Error::Again;

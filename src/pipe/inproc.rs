@@ -153,8 +153,8 @@ pub struct End {
     streak: u32,
     patience: Patience,
     closed: bool,
-    /// As [`super::Pipe::grant`] has it.
-    pub(super) granted: bool,
+    /// After this many messages the next one has room, whatever the marks say.
+    held: u64,
 }
 
 /// Whether giving the writer a moment paid lately.
@@ -206,7 +206,7 @@ impl End {
             streak: 0,
             patience: Patience::default(),
             closed: false,
-            granted: false,
+            held: u64::MAX,
         }
     }
 
@@ -416,11 +416,22 @@ impl End {
         self.ask_for_room(limit)
     }
 
+    /// As [`super::Pipe::hold_room`].
+    pub(super) fn hold_room(&mut self) {
+        self.out.leave();
+        self.held = self.out.written;
+    }
+
+    /// The next message has room only if there is some.
+    pub(super) fn let_room_go(&mut self) {
+        self.held = u64::MAX;
+    }
+
     /// Looks how far the reader is by now; where that is not far enough, leaves word that this end waits.
     #[cold]
     #[inline(never)]
     fn ask_for_room(&mut self, limit: u64) -> bool {
-        if self.granted {
+        if self.held == self.out.written {
             return true;
         }
         self.known_progress = self.out_state.progress.load(Ordering::SeqCst);

@@ -364,10 +364,19 @@ impl Pipe {
         }
     }
 
-    /// Until this is taken back messages have room, whatever the mark says by now: it was seen when they began.
+    /// The room that was just seen is for the next message, even if the far side lowers its mark before that. To a
+    /// connection that cannot happen.
+    pub fn hold_room(&mut self) {
+        if let End::Inproc(end) = &mut self.end {
+            end.hold_room();
+        }
+    }
+
+    /// Until this is taken back the next message has room, whatever the marks say by now: it was seen when it began.
     pub fn grant(&mut self, granted: bool) {
         match &mut self.end {
-            End::Inproc(end) => end.granted = granted,
+            End::Inproc(end) if granted => end.hold_room(),
+            End::Inproc(end) => end.let_room_go(),
             End::Wire(end) => end.granted = granted,
         }
     }

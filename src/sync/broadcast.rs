@@ -2,14 +2,17 @@
 //! once, and its memory goes when the last of them has passed it.
 //!
 //! All are there from the beginning. Records, chunks and the word that publishes are those of [`super::spsc`], but that
-//! there are only items of bytes, and that the word also says when the queue is over.
+//! the word also says when the queue is over, and that items which are not bytes are [`Counted`]: each reader takes its
+//! share, and those of readers who left go with the chunk.
 
+use super::Lock;
 use super::chunk::{
-    BYTES, Chunk, ELSEWHERE, KIND, LINE, SIZE_SHIFT, SIZES, WORD, bytes_of, fetch, size_of_bytes,
-    tag_of, write_bytes,
+    BYTES, Chunk, ELSEWHERE, KIND, LINE, SIZE_SHIFT, SIZES, WHOLE, WORD, bytes_of, fetch,
+    size_of_bytes, tag_of, write_bytes,
 };
-use super::prim::{Arc, AtomicBool, AtomicU64, Ordering};
-use std::mem;
+use super::prim::{Arc, AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
 use std::sync::OnceLock;
 
 /// Set in `published` by readers that found nothing and will not look again by themselves.
@@ -21,20 +24,48 @@ const FLAGS: u64 = ASLEEP | OVER;
 /// Chunks grow to this size: one that somebody has not passed is kept whole.
 const LARGEST: usize = SIZES[if cfg!(loom) { 1 } else { 2 }];
 
-/// A chunk in the row of those that some reader, or the writer, has not passed.
-struct Stretch {
-    chunk: *mut Chunk,
-    next: OnceLock<Arc<Stretch>>,
+/// An item whose users are counted, in memory that they share.
+///
+/// # Safety
+/// Of what [`Counted::counted`] returns as many copies may be made as it was asked for, bit by bit the same, and each is an
+/// item of its own, for any thread.
+pub unsafe trait Counted: Send + Sized {
+    /// This item for so many users more. None where it cannot be had that way.
+    fn counted(&self, users: u32) -> Option<ManuallyDrop<Self>>;
 }
 
-// SAFETY: the chunk is the stretch's own; who may access which of its records is stated at both ends.
-unsafe impl Send for Stretch {}
-// SAFETY: as above.
-unsafe impl Sync for Stretch {}
+/// In a record of a counted item, behind its first word: where the one before it in the same chunk is, as `Stretch::items`
+/// has it. The item comes after that.
+const BEFORE: usize = 1;
+const ITEM: usize = 2;
 
-impl Stretch {
-    fn new(size: usize) -> Arc<Stretch> {
-        Arc::new(Stretch { chunk: Chunk::allocate(size), next: OnceLock::new() })
+/// A chunk in the row of those that some reader, or the writer, has not passed.
+struct Stretch<I> {
+    chunk: *mut Chunk,
+    next: OnceLock<Arc<Stretch<I>>>,
+    /// Bytes of records before it.
+    begin: u64,
+    /// Where the last counted item is, plus one; 0: there are none.
+    items: AtomicUsize,
+    shared: Arc<Shared>,
+    counted: PhantomData<I>,
+}
+
+// SAFETY: the chunk is the stretch's own; who may access which of its records is stated at both ends. Items go to any thread.
+unsafe impl<I: Send> Send for Stretch<I> {}
+// SAFETY: as above.
+unsafe impl<I: Send> Sync for Stretch<I> {}
+
+impl<I> Stretch<I> {
+    fn new(size: usize, begin: u64, shared: Arc<Shared>) -> Arc<Stretch<I>> {
+        Arc::new(Stretch {
+            chunk: Chunk::allocate(size),
+            next: OnceLock::new(),
+            begin,
+            items: AtomicUsize::new(0),
+            shared,
+            counted: PhantomData,
+        })
     }
 
     fn size(&self) -> usize {
@@ -43,9 +74,32 @@ impl Stretch {
     }
 }
 
-impl Drop for Stretch {
+impl<I> Stretch<I> {
+    /// Drops the shares of readers who left before they took them. All others have taken theirs.
+    #[cold]
+    fn drop_items(&mut self, mut place: usize) {
+        let gone = self.shared.gone.lock().clone();
+        while let Some(at) = place.checked_sub(1) {
+            let position = self.begin + at as u64;
+            // SAFETY: nobody else has the chunk; the writer wrote a counted item there.
+            let record = unsafe { Chunk::readable(self.chunk, at) };
+            for _ in gone.iter().filter(|left| **left <= position) {
+                // SAFETY: as above; the item was counted for the reader who left, who did not take it.
+                drop(unsafe { record.add(ITEM).cast::<I>().read() });
+            }
+            // SAFETY: as above.
+            place = unsafe { record.add(BEFORE).read() } as usize;
+        }
+    }
+}
+
+impl<I> Drop for Stretch<I> {
     fn drop(&mut self) {
-        // SAFETY: nobody else has the chunk, whose records hold nothing but bytes.
+        match self.items.load(Ordering::Relaxed) {
+            0 => {}
+            last => self.drop_items(last),
+        }
+        // SAFETY: nobody else has the chunk, and what its records held is taken or dropped.
         unsafe { Chunk::free(self.chunk) };
         // One by one: a long row would take as many frames of the stack.
         let mut next = self.next.take();
@@ -59,10 +113,16 @@ impl Drop for Stretch {
 #[repr(align(128))]
 struct Published(AtomicU64);
 
-/// The writing end. `T` says how to reach a reader.
-pub struct Broadcaster<T> {
-    published: Arc<Published>,
-    stretch: Arc<Stretch>,
+struct Shared {
+    published: Published,
+    /// How many bytes of records those had taken who left early.
+    gone: Lock<Vec<u64>>,
+}
+
+/// The writing end, of bytes and of items `I`. `T` says how to reach a reader.
+pub struct Broadcaster<I, T> {
+    shared: Arc<Shared>,
+    stretch: Arc<Stretch<I>>,
     at: usize,
     /// Bytes written and not yet published.
     pending: u64,
@@ -70,9 +130,9 @@ pub struct Broadcaster<T> {
 }
 
 /// A reading end.
-pub struct Listener {
-    published: Arc<Published>,
-    stretch: Arc<Stretch>,
+pub struct Listener<I> {
+    shared: Arc<Shared>,
+    stretch: Arc<Stretch<I>>,
     /// That of `stretch`, and its size.
     chunk: *mut Chunk,
     end: usize,
@@ -87,53 +147,78 @@ pub struct Listener {
 
 // SAFETY: it is used by one thread at a time, and its chunk lives as long as its stretch; records pass from the writer to
 // it by the release/acquire pair on `published`.
-unsafe impl Send for Listener {}
+unsafe impl<I: Send> Send for Listener<I> {}
 
-impl<T> Default for Broadcaster<T> {
-    fn default() -> Broadcaster<T> {
-        Broadcaster {
-            published: Arc::new(Published(AtomicU64::new(0))),
-            stretch: Stretch::new(SIZES[0]),
-            at: 0,
-            pending: 0,
-            readers: Vec::new(),
-        }
+impl<I, T> Default for Broadcaster<I, T> {
+    fn default() -> Broadcaster<I, T> {
+        let published = Published(AtomicU64::new(0));
+        let shared = Arc::new(Shared { published, gone: Lock::default() });
+        let stretch = Stretch::new(SIZES[0], 0, shared.clone());
+        Broadcaster { shared, stretch, at: 0, pending: 0, readers: Vec::new() }
     }
 }
 
-impl<T> Broadcaster<T> {
+impl<I: Counted, T> Broadcaster<I, T> {
     /// An item has at most so many bytes.
     pub const BYTES_MAX: usize = if cfg!(loom) { SIZES[0] - WORD } else { 4096 };
 
     /// One more reader, who is told by `how`. Before anything was written.
-    pub fn listener(&mut self, how: T) -> Listener {
+    pub fn listener(&mut self, how: T) -> Listener<I> {
         debug_assert!(self.at == 0);
         let asleep = Arc::new(AtomicBool::new(false));
         self.readers.push((asleep.clone(), how));
         let stretch = self.stretch.clone();
         let (chunk, end) = (stretch.chunk, stretch.size());
-        let published = self.published.clone();
-        Listener { published, stretch, chunk, end, at: 0, read: 0, known: 0, over: false, asleep }
+        let shared = self.shared.clone();
+        Listener { shared, stretch, chunk, end, at: 0, read: 0, known: 0, over: false, asleep }
     }
 
     /// Appends an item of bytes, invisible until [`Broadcaster::publish`]. Those beyond [`Broadcaster::BYTES_MAX`] are
     /// cut off.
     #[inline]
     pub fn push(&mut self, tag: u8, bytes: &[u8]) {
-        /// Lines are asked for before their turn: readers had them last.
-        const AHEAD: usize = 256;
         debug_assert!(bytes.len() <= Self::BYTES_MAX);
         let bytes = &bytes[..bytes.len().min(Self::BYTES_MAX)];
-        let size = size_of_bytes(bytes.len());
+        let place = self.reserve(size_of_bytes(bytes.len()));
+        // SAFETY: the record at `place` is as large as these need, and the writer's.
+        unsafe { write_bytes(place, tag, bytes) };
+    }
+
+    /// As [`Broadcaster::push`], an item that is counted for all readers; false where it cannot be.
+    #[inline]
+    pub fn push_counted(&mut self, item: &I) -> bool {
+        let size = ITEM * WORD + size_of::<I>();
+        const { assert!(align_of::<I>() <= WORD && size_of::<I>().is_multiple_of(WORD)) };
+        let readers = u32::try_from(self.readers.len()).unwrap_or(u32::MAX);
+        let Some(item) = item.counted(readers) else { return false };
+        let place = self.reserve(size);
+        let before = self.stretch.items.load(Ordering::Relaxed);
+        // Only the writer does this.
+        self.stretch.items.store(self.at - size + 1, Ordering::Relaxed);
+        // SAFETY: the record at `place` has room for two words and an item, and is the writer's.
+        unsafe {
+            place.write(WHOLE | (size as u64) << SIZE_SHIFT);
+            place.add(BEFORE).write(before as u64);
+            place.add(ITEM).cast::<ManuallyDrop<I>>().write(item);
+        }
+        true
+    }
+
+    /// The place of the next record of `size` bytes, which is no more than the largest chunk has.
+    #[inline(always)]
+    fn reserve(&mut self, size: usize) -> *mut u64 {
+        /// Lines are asked for before their turn: readers had them last.
+        const AHEAD: usize = 256;
         if self.at + size > self.stretch.size() {
             self.grow(size);
         }
         fetch::<true>(self.stretch.chunk, self.at + AHEAD);
         // SAFETY: the chunk lives as long as its stretch and has room for the record from `at` on, which nobody but this
         // writer touches until it is published.
-        unsafe { write_bytes(Chunk::writable(self.stretch.chunk, self.at), tag, bytes) };
+        let place = unsafe { Chunk::writable(self.stretch.chunk, self.at) };
         self.at += size;
         self.pending += size as u64;
+        place
     }
 
     #[cold]
@@ -141,8 +226,9 @@ impl<T> Broadcaster<T> {
     fn grow(&mut self, record: usize) {
         let before = self.stretch.size();
         let fits = |size: &&usize| **size >= record && **size > before;
-        let fresh =
-            Stretch::new(SIZES.iter().find(fits).map_or(LARGEST, |size| (*size).min(LARGEST)));
+        let size = SIZES.iter().find(fits).map_or(LARGEST, |size| (*size).min(LARGEST));
+        let begin = self.stretch.begin + self.at as u64;
+        let fresh = Stretch::new(size, begin, self.shared.clone());
         if self.at < before {
             // SAFETY: as in `push`, of the one word that there is room for.
             unsafe { Chunk::writable(self.stretch.chunk, self.at).write(ELSEWHERE) };
@@ -156,7 +242,7 @@ impl<T> Broadcaster<T> {
     /// Makes everything pushed visible, and has those who sleep told.
     #[inline]
     pub fn publish(&mut self, tell: impl FnMut(&T)) {
-        let before = self.published.0.fetch_add(self.pending, Ordering::AcqRel);
+        let before = self.shared.published.0.fetch_add(self.pending, Ordering::AcqRel);
         self.pending = 0;
         if before & ASLEEP != 0 {
             self.wake(tell);
@@ -165,7 +251,7 @@ impl<T> Broadcaster<T> {
 
     /// Nothing more comes: has those who sleep told.
     pub fn end(mut self, tell: impl FnMut(&T)) {
-        let before = self.published.0.fetch_or(OVER, Ordering::AcqRel);
+        let before = self.shared.published.0.fetch_or(OVER, Ordering::AcqRel);
         if before & ASLEEP != 0 {
             self.wake(tell);
         }
@@ -175,7 +261,7 @@ impl<T> Broadcaster<T> {
     #[cold]
     #[inline(never)]
     fn wake(&mut self, mut tell: impl FnMut(&T)) {
-        self.published.0.fetch_and(!ASLEEP, Ordering::AcqRel);
+        self.shared.published.0.fetch_and(!ASLEEP, Ordering::AcqRel);
         for (asleep, how) in &self.readers {
             if asleep.swap(false, Ordering::AcqRel) {
                 tell(how);
@@ -184,26 +270,61 @@ impl<T> Broadcaster<T> {
     }
 }
 
-impl Listener {
-    /// Gives the tag and the bytes of the next item to `take`, which says whether it is done with them; false, and nothing
-    /// is taken, also when the last look saw no more.
+impl<I> Listener<I> {
+    /// Puts the next item into `place`, one of bytes by `make` from its tag and these, which may refuse it; false, with
+    /// nothing taken, also when the last look saw no more.
     #[inline(always)]
-    pub fn pop(&mut self, take: impl FnOnce(u8, &[u8]) -> bool) -> bool {
+    pub fn pop_into(
+        &mut self,
+        place: &mut I,
+        make: impl FnOnce(&mut I, u8, &[u8]) -> bool,
+    ) -> bool {
         if !self.at_hand() {
             return false;
         }
         let Some((record, head)) = self.next_record() else { return false };
-        // SAFETY: the record was published, is one of bytes (there are no others), and its chunk is not left yet.
-        let taken = take(tag_of(head), unsafe { bytes_of(record, head) });
-        if taken {
-            let size = head >> SIZE_SHIFT;
-            self.at += size as usize;
-            self.read += size;
-            if self.known - self.read > 2 * LINE as u64 {
-                fetch::<false>(self.chunk, self.at + LINE);
+        if head & KIND == BYTES {
+            // SAFETY: the record was published, is one of bytes, and its chunk is not left yet.
+            if !make(place, tag_of(head), unsafe { bytes_of(record, head) }) {
+                return false;
             }
+            self.pass(head);
+        } else {
+            self.pass(head);
+            // SAFETY: the record was published, is one of an item that was counted for this reader too, and was passed: it
+            // is taken once.
+            *place = unsafe { record.add(ITEM).cast::<I>().read() };
+        }
+        true
+    }
+
+    /// Gives the tag and the bytes of the next item to `take`, which says whether it is done with them; false, and nothing
+    /// is taken, also when the last look saw no more, or that item is not one of bytes.
+    #[inline(always)]
+    pub fn pop_bytes(&mut self, take: impl FnOnce(u8, &[u8]) -> bool) -> bool {
+        if !self.at_hand() {
+            return false;
+        }
+        let Some((record, head)) = self.next_record() else { return false };
+        let taken = head & KIND == BYTES && {
+            // SAFETY: as in `pop_into`.
+            take(tag_of(head), unsafe { bytes_of(record, head) })
+        };
+        if taken {
+            self.pass(head);
         }
         taken
+    }
+
+    /// Leaves the next record, which begins with `head`, behind.
+    #[inline(always)]
+    fn pass(&mut self, head: u64) {
+        let size = head >> SIZE_SHIFT;
+        self.at += size as usize;
+        self.read += size;
+        if self.known - self.read > 2 * LINE as u64 {
+            fetch::<false>(self.chunk, self.at + LINE);
+        }
     }
 
     /// The next record and its first word.
@@ -211,7 +332,7 @@ impl Listener {
     fn next_record(&mut self) -> Option<(*const u64, u64)> {
         if self.at < self.end {
             let found = self.record();
-            if found.1 & KIND == BYTES {
+            if found.1 & KIND != ELSEWHERE {
                 return Some(found);
             }
         }
@@ -254,7 +375,7 @@ impl Listener {
     #[inline]
     pub fn ready(&mut self) -> bool {
         self.at_hand() || {
-            let now = self.published.0.load(Ordering::Acquire);
+            let now = self.shared.published.0.load(Ordering::Acquire);
             self.note(now)
         }
     }
@@ -274,7 +395,7 @@ impl Listener {
         self.asleep.swap(true, Ordering::AcqRel);
         let mut now = self.read;
         loop {
-            match self.published.0.compare_exchange(
+            match self.shared.published.0.compare_exchange(
                 now,
                 self.read | ASLEEP,
                 Ordering::AcqRel,
@@ -292,7 +413,18 @@ impl Listener {
     }
 }
 
+impl<I> Drop for Listener<I> {
+    fn drop(&mut self) {
+        if !self.is_over() {
+            // What is left, and what may come yet, is nobody's.
+            self.shared.gone.lock().push(self.read);
+        }
+    }
+}
+
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(test)]
+mod number;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -17,7 +17,7 @@ mod waker;
 
 pub use biased::{BiasedGuard, BiasedLock};
 pub use brief::{BriefGuard, BriefLock};
-pub use broadcast::{Broadcaster, Listener};
+pub use broadcast::{Broadcaster, Counted, Listener};
 pub use chunk::{copy_small, expect};
 pub use lock::Lock;
 pub use mailbox::Mailbox;

@@ -103,7 +103,11 @@ impl FanOut {
     #[cold]
     pub(super) fn scatter(&mut self, pipes: &mut Pipes) {
         let parts = unframed(&self.gathering.frames);
+        let none = self.gathering.frames.is_empty();
         self.gathering.forget();
+        if none {
+            return;
+        }
         let chosen = self.chosen.clone();
         grant(pipes, &chosen, true);
         for mut part in parts {

@@ -60,8 +60,7 @@ impl Fed {
 
     #[inline]
     fn append<'a>(&mut self, parts: impl IntoIterator<Item = &'a Msg> + Clone) -> bool {
-        let fit = |part: &Msg| part.size() <= Broadcast::PART_MAX && !part.is_addressed();
-        let fits = self.broadcast.is_none() || parts.clone().into_iter().all(fit);
+        let fits = self.broadcast.is_none() || parts.clone().into_iter().all(Broadcast::bears);
         let again = parts.clone();
         fits && self.append_to(|feed| feed.append(parts), |broadcast| broadcast.append(again))
     }
@@ -84,7 +83,7 @@ impl Fed {
 }
 
 impl Steady {
-    /// Larger messages are not copied.
+    /// Larger messages are not for a feed: it copies.
     pub(super) const LARGEST: usize = 8 * 1024 - 1;
 
     /// This pipe is gone, or its part of the message under way.
@@ -194,7 +193,7 @@ impl Steady {
         }
         let parts = std::mem::take(&mut self.parts);
         let size: usize = parts.iter().map(Msg::size).sum();
-        if size <= Steady::LARGEST && fed.append(&parts) {
+        if (size <= Steady::LARGEST || fed.feed.is_none()) && fed.append(&parts) {
             return None;
         }
         fed.room = 0;

@@ -15,7 +15,7 @@ use crate::sync::{BriefLock, Broadcaster};
 /// The log. Its one writer is the thread that has the publisher.
 pub struct Broadcast {
     /// None once it is over.
-    log: BriefLock<Option<Broadcaster<Weak<Direction>>>>,
+    log: BriefLock<Option<Broadcaster<Msg, Weak<Direction>>>>,
     /// Messages so far.
     appended: AtomicU64,
     intact: AtomicBool,
@@ -32,17 +32,20 @@ impl Default for Broadcast {
 }
 
 impl Broadcast {
-    /// A part may have so many bytes: larger ones are better shared than copied.
-    pub const PART_MAX: usize = 4096;
+    /// Parts up to this size are copied.
+    pub(super) const COPIED_MAX: usize = 1024;
+    /// So are up to this size those that cannot be counted.
+    const BYTES_MAX: usize = 4096;
 
-    /// Appends a message, if it is not over; no part of it is larger than [`Broadcast::PART_MAX`].
+    /// Whether this part may go here: with its bytes alone, or as it is, counted for all who read.
+    #[inline]
+    pub fn bears(part: &Msg) -> bool {
+        (part.size() <= Broadcast::BYTES_MAX || part.is_plain_block()) && !part.is_addressed()
+    }
+
+    /// Appends a message, if it is not over. It bears all of its parts ([`Broadcast::bears`]).
     pub fn append<'a>(&self, parts: impl IntoIterator<Item = &'a Msg>) -> bool {
-        self.append_with(|log| {
-            for part in parts {
-                let flags = if part.more() { frame::MORE } else { 0 };
-                log.push(flags, part.data());
-            }
-        })
+        self.append_with(|log| parts.into_iter().for_each(|part| push(log, part)))
     }
 
     /// As [`Broadcast::append`], a message of one part that is but these bytes.
@@ -61,7 +64,7 @@ impl Broadcast {
     }
 
     #[inline]
-    fn append_with(&self, write: impl FnOnce(&mut Broadcaster<Weak<Direction>>)) -> bool {
+    fn append_with(&self, write: impl FnOnce(&mut Broadcaster<Msg, Weak<Direction>>)) -> bool {
         let mut log = self.log.lock();
         let Some(log) = log.as_mut() else { return false };
         write(log);
@@ -103,6 +106,21 @@ impl Broadcast {
         direction.joined.push(log.listener(Arc::downgrade(direction)), self);
         true
     }
+}
+
+fn push(log: &mut Broadcaster<Msg, Weak<Direction>>, part: &Msg) {
+    if part.size() > Broadcast::COPIED_MAX && log.push_counted(part) {
+        return;
+    }
+    let flags = if part.more() { frame::MORE } else { 0 };
+    if part.size() > Broadcast::BYTES_MAX {
+        // It has more users than can be counted.
+        let mut copy = Msg::new();
+        copy.assign_plain(flags, part.data());
+        log.push_counted(&copy);
+        return;
+    }
+    log.push(flags, part.data());
 }
 
 fn tell(reader: &Weak<Direction>) {

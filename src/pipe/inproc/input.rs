@@ -18,13 +18,13 @@ pub(super) struct Joined(Lock<Broadcasts>);
 #[derive(Default)]
 struct Broadcasts {
     /// Those that the reader has not come to, in order.
-    ahead: VecDeque<Box<Listener>>,
+    ahead: VecDeque<Box<Listener<Msg>>>,
     /// The others are over.
     newest: Weak<Broadcast>,
 }
 
 impl Joined {
-    pub(super) fn push(&self, listener: Listener, broadcast: &Arc<Broadcast>) {
+    pub(super) fn push(&self, listener: Listener<Msg>, broadcast: &Arc<Broadcast>) {
         let mut broadcasts = self.0.lock();
         broadcasts.ahead.push_back(Box::new(listener));
         broadcasts.newest = Arc::downgrade(broadcast);
@@ -40,7 +40,7 @@ impl Joined {
 /// The reading half.
 pub(super) struct Input {
     ring: Receiver<Msg>,
-    broadcast: Option<Box<Listener>>,
+    broadcast: Option<Box<Listener<Msg>>>,
 }
 
 impl Input {
@@ -91,7 +91,7 @@ impl Input {
         &mut self,
         joined: &Joined,
         ring: impl Fn(&mut Receiver<Msg>) -> bool,
-        broadcast: impl Fn(&mut Listener) -> bool,
+        broadcast: impl Fn(&mut Listener<Msg>) -> bool,
     ) -> bool {
         while !self.at_hand(joined) {
             let news = match &mut self.broadcast {
@@ -118,7 +118,7 @@ impl Input {
             None => self
                 .ring
                 .pop_into(msg, |msg, flags, bytes| flags != JOINED && assign(msg, flags, bytes)),
-            Some(listener) => listener.pop(|flags, bytes| assign(msg, flags, bytes)),
+            Some(listener) => listener.pop_into(msg, assign),
         }
     }
 
@@ -128,7 +128,7 @@ impl Input {
     pub(super) fn pop_bytes(&mut self, take: impl FnOnce(u8, &[u8]) -> bool) -> bool {
         match &mut self.broadcast {
             None => self.ring.pop_bytes(take),
-            Some(listener) => listener.pop(take),
+            Some(listener) => listener.pop_bytes(take),
         }
     }
 }

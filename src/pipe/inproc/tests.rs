@@ -167,3 +167,66 @@ fn a_conflating_pipe_keeps_the_newest() {
     assert_eq!(b.read().map(|m| m.data().to_vec()), Some(vec![4]));
     assert!(!b.check_read());
 }
+
+/// A writer's ends and those of its readers, in a broadcast.
+fn in_broadcast(count: usize) -> (Vec<End>, Vec<End>, Arc<Broadcast>) {
+    let broadcast = Arc::default();
+    let (mut near, far): (Vec<_>, Vec<_>) = (0..count).map(|_| pair(false)).unzip();
+    for end in &mut near {
+        end.set_marks(100, 100);
+        assert_eq!(end.join(&broadcast), Some(100));
+    }
+    (near, far, broadcast)
+}
+
+#[test]
+fn what_a_broadcast_bears_arrives_as_it_was() {
+    let (near, mut far, broadcast) = in_broadcast(3);
+    let bytes: Vec<u8> = (0..90_000).map(|n| (n % 251) as u8).collect();
+    let mut got = Msg::new();
+    for size in [0, 33, 34, 1024, 1025, 4096, 4097, 90_000] {
+        let mut first = Msg::copy_of(&bytes[..size]).expect("memory");
+        first.set_more(true);
+        let second = Msg::from_vec(bytes[..size.min(4096)].to_vec());
+        assert!(Broadcast::bears(&first) && Broadcast::bears(&second));
+        assert!(broadcast.append([&first, &second]));
+        let user = first.data().as_ptr();
+        let counted = size > Broadcast::COPIED_MAX;
+        for end in &mut far {
+            assert!(end.check_read());
+            assert!(!end.receive_bytes(|bytes, more| {
+                assert!(!counted && more && bytes == first.data());
+                false
+            }));
+            assert!(end.receive(&mut got) && got.more());
+            assert_eq!((got.data(), got.data().as_ptr() == user), (first.data(), counted));
+            assert!(end.receive(&mut got) && !got.more());
+            assert_eq!(got.data(), second.data());
+            assert!(!end.check_read());
+        }
+        first.data_mut();
+        assert_eq!(first.data().as_ptr(), user, "nobody else has it any more");
+    }
+    let mut addressed = numbered(1);
+    addressed.set_routing_id(1);
+    for part in [addressed, Msg::from_vec(bytes[..4097].to_vec())] {
+        assert!(!Broadcast::bears(&part));
+    }
+    drop(near);
+}
+
+#[test]
+fn what_has_more_users_than_can_be_counted_is_copied_for_a_broadcast() {
+    let (_near, mut far, broadcast) = in_broadcast(2);
+    let bytes = vec![7; 5000];
+    let mut part = Msg::copy_of(&bytes).expect("memory");
+    let users: Vec<_> = (0..3)
+        .map(|_| part.share().ok().and_then(|part| part.into_shares((u32::MAX / 4) as usize).ok()))
+        .collect();
+    assert!(users.iter().any(Option::is_none) && part.share().is_err());
+    assert!(broadcast.append([&part]));
+    for end in &mut far {
+        assert!(end.check_read());
+        assert_eq!(end.read().map(|part| part.data() == bytes), Some(true));
+    }
+}

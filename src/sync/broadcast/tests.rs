@@ -1,13 +1,14 @@
 //! The broadcast by one thread, and by several.
 
+use super::number::Number;
 use super::*;
 use std::thread;
 
-fn all(listener: &mut Listener) -> Vec<Vec<u8>> {
+fn all(listener: &mut Listener<Number>) -> Vec<Vec<u8>> {
     let mut got = Vec::new();
     while listener.ready() {
-        assert!(!listener.pop(|_, _| false));
-        assert!(listener.pop(|tag, bytes| {
+        assert!(!listener.pop_bytes(|_, _| false));
+        assert!(listener.pop_bytes(|tag, bytes| {
             assert_eq!(usize::from(tag), bytes.len() % 7);
             got.push(bytes.to_vec());
             true
@@ -61,6 +62,57 @@ fn memory_goes_with_the_last_that_passes_it() {
 }
 
 #[test]
+fn a_counted_item_is_taken_by_each_or_dropped_with_the_chunk() {
+    const ITEMS: usize = 1000;
+    // After how many items each leaves.
+    for leaves in [[0; 3], [0, 3, ITEMS], [300, 301, 999], [ITEMS, 7, ITEMS], [ITEMS; 3]] {
+        let mut writer = Broadcaster::default();
+        let mut listeners = leaves.map(|leaves| (leaves, Some(writer.listener(()))));
+        let numbers: Vec<_> = (1..=ITEMS as u64).map(Number::new).collect();
+        for (taken, number) in numbers.iter().enumerate() {
+            writer.push(0, b"in between");
+            assert!(writer.push_counted(number));
+            writer.publish(|()| ());
+            for (leaves, place) in &mut listeners {
+                if *leaves == taken {
+                    *place = None;
+                }
+                let Some(listener) = place else { continue };
+                assert!(listener.ready() && Number::pop(listener).is_none());
+                assert!(!listener.pop_bytes(|_, _| panic!("not bytes")));
+                assert_eq!(Number::pop(listener), Some(*number.0));
+            }
+        }
+        writer.end(|()| ());
+        let stay = listeners.iter_mut().filter_map(|(_, listener)| listener.as_mut());
+        stay.for_each(|listener| assert!(!listener.ready() && listener.is_over()));
+        let users = |number: &Number| number.users();
+        assert!(
+            numbers[..ITEMS / 2].iter().all(|number| number.users() == 1),
+            "their chunks are gone"
+        );
+        drop(listeners);
+        assert_eq!(numbers.iter().map(users).max(), Some(1));
+    }
+}
+
+#[test]
+fn shares_of_who_never_read_go_with_the_rest() {
+    let mut writer = Broadcaster::default();
+    let numbers: Vec<_> = (1..=500).map(Number::new).collect();
+    let (mut quick, slow) = (writer.listener(()), writer.listener(()));
+    numbers.iter().for_each(|number| assert!(writer.push_counted(number)));
+    writer.publish(|()| ());
+    assert!(quick.ready());
+    numbers.iter().for_each(|number| assert_eq!(Number::pop(&mut quick), Some(*number.0)));
+    assert!(numbers.iter().all(|number| number.users() == 2));
+    drop(slow);
+    drop(writer);
+    drop(quick);
+    assert!(numbers.iter().all(|number| number.users() == 1));
+}
+
+#[test]
 fn who_sleeps_is_told_once_and_nobody_else() {
     let mut writer = Broadcaster::default();
     let mut listeners: Vec<_> = (0..3).map(|n| writer.listener(n)).collect();
@@ -85,7 +137,7 @@ fn threads_get_everything_and_sleep_in_between() {
     let threads: Vec<_> = (0..3)
         .map(|_| {
             let (ring, bell) = std::sync::mpsc::channel();
-            let mut listener = writer.listener(ring);
+            let mut listener: Listener<Number> = writer.listener(ring);
             thread::spawn(move || {
                 let mut next = 0_u64;
                 while !listener.is_over() {
@@ -95,7 +147,7 @@ fn threads_get_everything_and_sleep_in_between() {
                         }
                         continue;
                     }
-                    assert!(listener.pop(|_, bytes| {
+                    assert!(listener.pop_bytes(|_, bytes| {
                         assert_eq!(bytes, next.to_ne_bytes());
                         next += 1;
                         true

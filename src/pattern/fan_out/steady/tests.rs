@@ -294,7 +294,7 @@ fn change(whole: bool) -> impl Strategy<Value = Change> {
 
 fn step(whole: bool) -> impl Strategy<Value = Step> {
     let chosen = prop_oneof![9 => Just(u16::MAX), 2 => Just(0xAFF), 1 => any::<u16>()];
-    let size = prop_oneof![9 => 0..80usize, 1 => 80..20_000usize];
+    let size = prop_oneof![18 => 0..80usize, 2 => 1_000..5_000usize, 1 => 80..20_000usize];
     let between = proptest::option::weighted(0.2, change(whole));
     let parts = prop_oneof![
         3 => proptest::collection::vec((size.clone(), Just(None)), 1),
@@ -464,17 +464,36 @@ fn room_that_was_seen_lasts_to_the_end_of_a_message() {
 
 #[test]
 fn room_that_was_seen_lasts_until_the_message_is_sent() {
-    for within in [true, false] {
-        let mut world = World::new();
-        (0..6).for_each(|_| if within { world.join_within(100) } else { world.join(100) });
+    for (feeds, first, as_bytes, gathers) in [true, false].into_iter().flat_map(|feeds| {
+        [
+            (1, true, false),
+            (1, false, true),
+            (300, false, true),
+            (300, false, false),
+            (5_000, false, true),
+        ]
+        .map(|(first, as_bytes, gathers)| (feeds, first, as_bytes, gathers))
+    }) {
+        let mut world =
+            World { gathers, ..if feeds { World::new() } else { World::without_feeds() } };
+        (0..6).for_each(|_| world.join_within(1));
+        (0..6).for_each(|line| apply(&mut world, &Change::FarMark(line, 99)));
         (0..50).for_each(|_| world.send_to_all("m"));
-        assert!(world.begin(u16::MAX, 1, true) && world.out.steady.is_feeding());
-        // A reader may do so at any moment.
-        lower_marks(&mut world);
-        world.out.send_bytes(&mut world.pipes, b"m");
-        assert_eq!(world.dropped(), 0);
+        assert!(world.begin(u16::MAX, first, true));
+        assert_eq!(world.out.steady.is_feeding(), feeds);
+        // Readers may do so at any moment.
+        (0..6).for_each(|line| apply(&mut world, &Change::FarMark(line, 1)));
+        if as_bytes {
+            world.out.send_bytes(&mut world.pipes, &vec![1; first]);
+        } else {
+            world.send(&vec![1; first], true);
+            world.send(b"m", false);
+        }
+        assert_eq!(world.dropped(), 0, "{feeds} {first} {as_bytes} {gathers}");
+        assert!(!world.begin(u16::MAX, 1, true), "and no longer");
         world.lines.iter_mut().for_each(|line| line.write(usize::MAX));
-        assert!(world.lines.iter().all(|line| line.written.len() == 51 * 3));
+        let whole = written(world);
+        assert!(whole.iter().all(|written| written.len() > 50 * 3 + first && *written == whole[0]));
     }
 }
 
