@@ -39,6 +39,7 @@ const HOUSE: [Room; 15] = [
             "chunk.rs",
             "spsc.rs",
             "broadcast.rs",
+            "broadcast/number.rs",
             "handles.rs",
             "brief.rs",
             "biased.rs",

@@ -80,9 +80,12 @@ impl Session {
         if let Some(deadline) = deadline {
             context.timers.schedule(deadline, self.connection.key());
         }
-        self.watch(&stream, Interest { read: false, write: true });
+        let over = Dial::is_over(&stream);
+        if !over {
+            self.watch(&stream, Interest { read: false, write: true });
+        }
         self.phase = Phase::Connecting { stream, deadline };
-        true
+        !over || self.connected(context)
     }
 
     pub(super) fn connected(&mut self, context: &mut Context<'_>) -> bool {

@@ -550,6 +550,16 @@ fn write_out(
                 }
                 continue;
             }
+            Some(Segment::Frames { messages: 0, .. })
+                if encoding.is_plain()
+                    && segments.get(1).is_some_and(|next| encoding.encodes(next)) =>
+            {
+                // What the handshake left unsent goes together with the first messages.
+                let unsent = segments.pop_front();
+                encoding.encode_open(segments);
+                unsent.into_iter().for_each(|unsent| segments.push_front(unsent));
+                continue;
+            }
             Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
                 let rest = &bytes[head.0.min(bytes.len())..];
                 stream.write(&rest[..rest.len().min(most)])

@@ -96,6 +96,8 @@ pub(super) struct Handshaking {
     /// What its frames are wrapped in, on a WebSocket connection.
     pub(super) link: Option<Box<Link>>,
     pub(super) output: Vec<u8>,
+    /// Nothing was said yet.
+    pub(super) fresh: bool,
     /// What came before the handshake began.
     pub(super) input: Vec<u8>,
     pub(super) deadline: Option<Instant>,

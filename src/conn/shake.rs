@@ -64,6 +64,7 @@ impl Session {
             handshake,
             link,
             output,
+            fresh: true,
             input: early,
             deadline,
             failed: false,
@@ -179,43 +180,52 @@ impl Session {
         let stream = state.stream.clone();
         // Passwords come this way.
         let mut input = Zeroizing::new(std::mem::take(&mut state.input));
-        let (mut reads, mut dry) = (0, false);
+        let mut reads = 0;
         match stream.secure() {
             Ok(true) => {}
             Ok(false) => return Outcome::Waits,
             Err(error) => return Outcome::Lost(error.raw_os_error().unwrap_or(libc::EPROTO)),
         }
+        let fresh = std::mem::take(&mut state.fresh);
+        let accepted = matches!(self.kind, Kind::Accepted(_));
+        // What a caller has said by now is answered together with our own first words; who was called has yet to hear of us.
+        let mut listens = fresh && accepted;
+        let mut dry = fresh && !accepted && input.is_empty();
         loop {
+            if !input.is_empty() {
+                listens = false;
+                if !state.failed {
+                    match self.advance(state, &input, context) {
+                        Ok(None) => {}
+                        Ok(Some((peer, early))) => return Outcome::Done(peer, early),
+                        Err(end) => return end,
+                    }
+                }
+                input.clear();
+            }
             // A peer that does not read is found by the time limit.
-            if let Err(errno) = write_some(&stream, &mut state.output) {
+            if !listens && let Err(errno) = write_some(&stream, &mut state.output) {
                 return Outcome::Lost(errno);
             }
-            if input.is_empty() {
-                if reads == MOST_READS || dry {
-                    return Outcome::Waits;
-                }
-                reads += 1;
-                input.reserve(4096);
-                let room = input.capacity();
-                match stream.receive(&mut input) {
-                    Ok(0) => return Outcome::Lost(libc::EPIPE),
-                    // With room to spare it was everything there is for now.
-                    Ok(got) => dry = stream.is_dry(got, room),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            if reads == MOST_READS || dry {
+                return Outcome::Waits;
+            }
+            reads += 1;
+            input.reserve(4096);
+            let room = input.capacity();
+            match stream.receive(&mut input) {
+                Ok(0) => return Outcome::Lost(libc::EPIPE),
+                // With room to spare it was everything there is for now.
+                Ok(got) => dry = stream.is_dry(got, room),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !std::mem::take(&mut listens) {
                         return Outcome::Waits;
                     }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Outcome::Lost(error.raw_os_error().unwrap_or(libc::EIO)),
+                    dry = true;
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Outcome::Lost(error.raw_os_error().unwrap_or(libc::EIO)),
             }
-            if !state.failed {
-                match self.advance(state, &input, context) {
-                    Ok(None) => {}
-                    Ok(Some((peer, early))) => return Outcome::Done(peer, early),
-                    Err(end) => return end,
-                }
-            }
-            input.clear();
         }
     }
 
