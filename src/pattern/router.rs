@@ -193,7 +193,7 @@ impl Pattern for Router {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{World, text};
+    use super::super::testing::{World, part, text};
     use super::*;
 
     fn router() -> World<Router> {
@@ -216,6 +216,23 @@ mod tests {
         assert_eq!(world.send(&["single"]), Ok(()));
         assert_eq!(world.send(&["who", "a"]), Err(Error::HostUnreachable));
         assert_eq!(world.send(&["who", "a"]), Err(Error::HostUnreachable), "a first part again");
+    }
+
+    #[test]
+    fn who_lowers_its_mark_amid_a_message_gets_it_whole() {
+        let mut world = World::with_mark(Router::default(), 2);
+        join(&mut world, "slow");
+        assert_eq!(world.set_int(c::ZMQ_ROUTER_MANDATORY, 1), Ok(()));
+        for body in ["1", "2", "3"] {
+            assert_eq!(world.send(&["slow", body]), Ok(()));
+        }
+        assert_eq!(world.pattern.send(&mut world.pipes, &mut part("slow", true)), Ok(()));
+        world.peers.set_mark(0, 1);
+        for (body, more) in [("4", true), ("end", false)] {
+            assert_eq!(world.pattern.send(&mut world.pipes, &mut part(body, more)), Ok(()));
+        }
+        assert_eq!(world.send(&["slow", "5"]), Err(Error::Again));
+        assert_eq!(world.received(0), [vec!["1"], vec!["2"], vec!["3"], vec!["4", "end"]]);
     }
 
     #[test]

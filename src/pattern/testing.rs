@@ -48,6 +48,12 @@ impl Peers {
         pipes.insert(near).id
     }
 
+    /// A peer takes so many messages beyond those that its far side has room for.
+    pub(super) fn set_mark(&mut self, peer: usize, mark: i32) {
+        let (sends, pipe) = (self.mark, self.ends[peer].as_mut());
+        pipe.into_iter().for_each(|pipe| pipe.set_marks(sends, mark));
+    }
+
     /// A peer goes.
     pub(super) fn part_from(&mut self, peer: usize) {
         self.ends[peer] = None;
