@@ -550,6 +550,14 @@ fn write_out(
                 }
                 continue;
             }
+            Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
+                let rest = &bytes[head.0.min(bytes.len())..];
+                stream.write(&rest[..rest.len().min(most)])
+            }
+            Some(Segment::Portion(portion)) if segments.len() == 1 => {
+                let rest = &portion.bytes[head.0.min(portion.bytes.len())..];
+                stream.write(&rest[..rest.len().min(most)])
+            }
             Some(Segment::Frames { messages: 0, .. })
                 if encoding.is_plain()
                     && segments.get(1).is_some_and(|next| encoding.encodes(next)) =>
@@ -559,14 +567,6 @@ fn write_out(
                 encoding.encode_open(segments);
                 unsent.into_iter().for_each(|unsent| segments.push_front(unsent));
                 continue;
-            }
-            Some(Segment::Frames { bytes, .. }) if segments.len() == 1 => {
-                let rest = &bytes[head.0.min(bytes.len())..];
-                stream.write(&rest[..rest.len().min(most)])
-            }
-            Some(Segment::Portion(portion)) if segments.len() == 1 => {
-                let rest = &portion.bytes[head.0.min(portion.bytes.len())..];
-                stream.write(&rest[..rest.len().min(most)])
             }
             _ => {
                 let mut pieces = [IoSlice::new(&[]); PIECES];
